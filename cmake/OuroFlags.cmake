@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# Languages, warnings and code generation, for everything that is compiled here.
+include(CheckCCompilerFlag)
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+
+# No NDEBUG anywhere: the code has its own levels of assertions.
+foreach(language C CXX ASM)
+    set(CMAKE_${language}_FLAGS_RELEASE "-O2 -g")
+    set(CMAKE_${language}_FLAGS_RELWITHDEBINFO "-O2 -g")
+    set(CMAKE_${language}_FLAGS_DEBUG "-O0 -g")
+endforeach()
+
+set(warnings -Wall -Wextra -Wshadow -Wpointer-arith -Wvla -Wwrite-strings -Wundef -Wformat=2)
+add_compile_options(
+    "$<$<COMPILE_LANGUAGE:C,CXX>:${warnings}>"
+    "$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>"
+    "$<$<COMPILE_LANGUAGE:ASM>:-Wa,--noexecstack>")
+if(OURO_WERROR)
+    add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
+endif()
+
+# Frames may not jump over the guard below a fiber's stack.
+check_c_compiler_flag(-fstack-clash-protection OURO_HAS_STACK_CLASH)
+if(OURO_HAS_STACK_CLASH)
+    add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-fstack-clash-protection>)
+endif()
+
+# The current shard is a thread-local looked at everywhere: one load, not a call, even in the
+# shared library.
+set(OURO_LIBRARY_FLAGS
+    "$<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec;-fno-semantic-interposition>")
+
+if(OURO_CHECKED)
+    add_compile_definitions(OURO_CHECKED=1)
+else()
+    add_compile_definitions(OURO_CHECKED=0)
+endif()
+
+if(OURO_SANITIZE STREQUAL "address")
+    set(sanitizer -fsanitize=address,undefined -fno-sanitize-recover=all)
+elseif(OURO_SANITIZE STREQUAL "thread")
+    set(sanitizer -fsanitize=thread)
+elseif(OURO_SANITIZE STREQUAL "none")
+    set(sanitizer)
+    add_link_options(-Wl,-z,defs)
+else()
+    message(FATAL_ERROR "OURO_SANITIZE is \"${OURO_SANITIZE}\": none, address or thread, please")
+endif()
+if(sanitizer)
+    add_compile_options(
+        "$<$<COMPILE_LANGUAGE:C,CXX>:${sanitizer};-fno-omit-frame-pointer>")
+    add_link_options(${sanitizer})
+endif()

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+
+# ouro_glob(<variable> <pattern>...): files below the current directory, in a stable order;
+# a new or removed file is noticed at the next build.
+function(ouro_glob variable)
+    list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE patterns)
+    file(GLOB files CONFIGURE_DEPENDS ${patterns})
+    list(SORT files)
+    set(${variable} ${files} PARENT_SCOPE)
+endfunction()
+
+# ouro_program(<name> SOURCES <file>... [LIBRARIES <library>...] [INCLUDES <directory>...])
+# A program on the public headers, in bin/.
+function(ouro_program name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ouro)
+    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
