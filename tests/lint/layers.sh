@@ -43,7 +43,7 @@ check_own_header()
 {
     local file=$1 name=$2 mine=$3 path theirs
     path=src/$name
-    [ -f "$path" ] || path=$(dirname "$file")/$name
+    [[ $name == */* ]] || path=$(dirname "$file")/$name
     theirs=$(height_of "$path")
     if [ "$theirs" = unknown ]; then
         finding "$file: \"$name\" is in no layer"

@@ -46,7 +46,7 @@ for my $file (@ARGV) {
     my $number = 0;
     for my $line (split /\n/, $text) {
         $number++;
-        print "$file:$number: $&\n" if $line =~ /$regex/;
+        print "$file:$number: $&\n" while $line =~ /$regex/g;
     }
 }
 PERL
