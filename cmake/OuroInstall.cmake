@@ -12,6 +12,9 @@ if(OURO_LIBURING_BUNDLED)
 else()
     set(OURO_PC_LIBURING -luring)
 endif()
+# Relative, so that the installed tree may be moved, or installed to another prefix.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+    BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE OURO_PC_TO_PREFIX)
 configure_file(cmake/ouro.pc.in ouro.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ouro.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
