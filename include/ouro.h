@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Ouro: an io_uring-native, thread-per-core runtime. This header is all of it; each part can be
+ * included alone. Start reading at ouro/runtime.h and ouro/task.h. */
+#ifndef OURO_H
+#define OURO_H
+
+#include <ouro/base.h>
+#include <ouro/addr.h>
+#include <ouro/future.h>
+#include <ouro/task.h>
+#include <ouro/timer.h>
+#include <ouro/runtime.h>
+#include <ouro/net.h>
+#include <ouro/file.h>
+#include <ouro/parse.h>
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Files, all through the ring. Starts behave as in ouro/net.h. Offsets are bytes; lengths over INT32_MAX
+ * give -EINVAL. Opening, fsync, and writes on some file systems may be carried out by a kernel worker
+ * thread (io-wq) that shares the shard's CPU. A read or fsync that the disk already works on is not
+ * cut short by cancellation: the wait then ends when the kernel is done. */
+#ifndef OURO_FILE_H
+#define OURO_FILE_H
+
+#include <fcntl.h>
+#include <ouro/net.h>
+
+OURO_BEGIN_DECLS
+
+typedef struct ouro_file {
+    uint64_t id;
+} ouro_file;
+
+/* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file` is set. */
+struct ouro_open {
+    struct ouro_op op;
+    struct ouro_task task;
+    struct ouro_op step;
+    const char *path;
+    int flags;
+    mode_t mode;
+    ouro_file file;
+};
+OURO_API void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode);
+OURO_API int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode);
+
+struct ouro_rw {
+    struct ouro_op op;
+};
+OURO_API void ouro_read_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, uint64_t offset);
+OURO_API void ouro_write_start(struct ouro_rw *w, ouro_file file, const void *buf, size_t len,
+                               uint64_t offset);
+OURO_API void ouro_readv_start(struct ouro_rw *r, ouro_file file, const struct iovec *iov, size_t n,
+                               uint64_t offset);
+OURO_API void ouro_writev_start(struct ouro_rw *w, ouro_file file, const struct iovec *iov, size_t n,
+                                uint64_t offset);
+OURO_API void ouro_fsync_start(struct ouro_rw *s, ouro_file file);
+OURO_API void ouro_fdatasync_start(struct ouro_rw *s, ouro_file file);
+
+static inline ssize_t ouro_read(ouro_file file, void *buf, size_t len, uint64_t offset)
+{
+    struct ouro_rw r;
+
+    ouro_read_start(&r, file, buf, len, offset);
+    return ouro_await(&r.op.future);
+}
+
+static inline ssize_t ouro_write(ouro_file file, const void *buf, size_t len, uint64_t offset)
+{
+    struct ouro_rw w;
+
+    ouro_write_start(&w, file, buf, len, offset);
+    return ouro_await(&w.op.future);
+}
+
+static inline ssize_t ouro_readv(ouro_file file, const struct iovec *iov, size_t n, uint64_t offset)
+{
+    struct ouro_rw r;
+
+    ouro_readv_start(&r, file, iov, n, offset);
+    return ouro_await(&r.op.future);
+}
+
+static inline ssize_t ouro_writev(ouro_file file, const struct iovec *iov, size_t n, uint64_t offset)
+{
+    struct ouro_rw w;
+
+    ouro_writev_start(&w, file, iov, n, offset);
+    return ouro_await(&w.op.future);
+}
+
+static inline int ouro_fsync(ouro_file file)
+{
+    struct ouro_rw s;
+
+    ouro_fsync_start(&s, file);
+    return ouro_await(&s.op.future);
+}
+
+static inline int ouro_fdatasync(ouro_file file)
+{
+    struct ouro_rw s;
+
+    ouro_fdatasync_start(&s, file);
+    return ouro_await(&s.op.future);
+}
+
+/* As ouro_close_start; the fiber form waits for the kernel's close and returns its error. */
+OURO_API void ouro_file_close_start(struct ouro_close *c, ouro_file file);
+OURO_API int ouro_file_close(ouro_file file);
+
+OURO_END_DECLS
+
+#endif

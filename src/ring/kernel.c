@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "ring/kernel.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int result(long r)
+{
+    return r < 0 ? -errno : (int)r;
+}
+
+static int linux_setup(unsigned entries, struct io_uring_params *params)
+{
+    return result(syscall(__NR_io_uring_setup, entries, params));
+}
+
+static int linux_enter(int ring_fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                       const void *arg, size_t arg_bytes)
+{
+    return result(
+        syscall(__NR_io_uring_enter, ring_fd, to_submit, min_complete, flags, arg, arg_bytes));
+}
+
+static int linux_control(int ring_fd, unsigned opcode, const void *arg, unsigned n)
+{
+    return result(syscall(__NR_io_uring_register, ring_fd, opcode, arg, n));
+}
+
+static void *linux_map(size_t bytes, int ring_fd, uint64_t offset, int *error)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring_fd,
+                   (off_t)offset);
+
+    *error = p == MAP_FAILED ? -errno : 0;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static int linux_unmap(void *addr, size_t bytes)
+{
+    return result(munmap(addr, bytes));
+}
+
+static int linux_close(int ring_fd)
+{
+    return result(close(ring_fd));
+}
+
+const struct kernel kernel_linux = {
+    .setup = linux_setup,
+    .enter = linux_enter,
+    .control = linux_control,
+    .map = linux_map,
+    .unmap = linux_unmap,
+    .close = linux_close,
+};
+
+const struct kernel *kernel_default = &kernel_linux;

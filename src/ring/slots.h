@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor slots: what a handle (slot + generation) stands for.
+ *
+ *     handle:  generation (28 bits) │ shard (12) │ slot (24)
+ *
+ *     slots 0 … direct-1          one per entry of the ring's table of direct descriptors: the kernel
+ *                                 chooses the entry, so the slot's number is the descriptor
+ *     slots direct … count-1      ordinary descriptors, from a free list
+ *
+ *        ┌──────┐ take   ┌──────┐ begin close ┌─────────┐ last operation done, closed
+ *        │ FREE ├───────►│ OPEN ├────────────►│ CLOSING ├──────────┐
+ *        └──▲───┘        └──────┘             └─────────┘          │ generation + 1
+ *           └──────────────────────────────────────────────────────┘
+ *
+ * Invariants
+ *   [SLOT-1] A slot is FREE only with no operation in flight on it.
+ *   [SLOT-2] A handle opens its slot only while the slot is OPEN with the same generation, shard and kind.
+ *   [SLOT-3] A direct entry that the kernel hands out again before the close of its predecessor was
+ *            reaped is the predecessor's end: the completion of that close changes nothing.
+ * Owner only.
+ */
+#ifndef RING_SLOTS_H
+#define RING_SLOTS_H
+
+#include "base/check.h"
+#include "ring/ring.h"
+
+#define SLOT_NONE UINT32_MAX
+
+enum slot_kind { SLOT_FREE = 0, SLOT_CONN = 1, SLOT_LISTENER = 2, SLOT_FILE = 3 };
+
+struct slot {
+    uint64_t id;                 /* the handle it answers to */
+    struct ouro_future *drained; /* who waits until nothing is in flight */
+    void *object;                /* a listener's state */
+    uint32_t inflight;           /* operations in the kernel */
+    uint32_t next;               /* free list, accept queue */
+    int fd;                      /* descriptor, or entry of the direct table */
+    uint8_t kind;                /* enum slot_kind */
+    bool direct, closing, stream_reset;
+};
+
+struct slots {
+    struct slot *slot;
+    uint32_t count, direct;
+    uint32_t free_head; /* of the ordinary ones */
+    uint32_t fresh;     /* ordinary ones from here on were never used */
+    uint32_t open[4];   /* by kind */
+    uint32_t shard;
+};
+
+int slots_init(struct slots *t, uint32_t direct, uint32_t ordinary, uint32_t shard);
+void slots_destroy(struct slots *t);
+
+/* Takes the slot of a direct entry that the kernel just handed out. */
+struct slot *slots_take_direct(struct slots *t, uint32_t entry, enum slot_kind kind);
+
+/* Takes a slot for an ordinary descriptor; NULL: none is free. */
+struct slot *slots_take(struct slots *t, int fd, enum slot_kind kind);
+
+/* Frees a slot whose descriptor is closed, unless it has another generation by now. */
+void slots_free(struct slots *t, uint64_t id);
+
+static inline uint32_t slot_index(const struct slots *t, const struct slot *s)
+{
+    return (uint32_t)(s - t->slot);
+}
+
+static inline struct slot *slots_find(struct slots *t, uint64_t id, enum slot_kind kind)
+{
+    uint32_t i = (uint32_t)id & 0xffffff;
+    struct slot *s = &t->slot[i];
+
+    if (OURO_UNLIKELY(i >= t->count || s->id != id || s->kind != kind || s->closing))
+        return NULL;
+    return s;
+}
+
+/* Aims an SQE at the slot's descriptor. */
+static inline void slot_aim(const struct slot *s, struct io_uring_sqe *sqe)
+{
+    sqe->fd = s->fd;
+    if (s->direct)
+        sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+#endif
