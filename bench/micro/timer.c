@@ -36,9 +36,9 @@ static uint64_t random_next(uint64_t *seed)
     return z ^ z >> 31;
 }
 
-static struct wheel_node *node_at(const struct set *s, size_t i)
+static struct ouro_wheel_node *node_at(const struct set *s, size_t i)
 {
-    return (struct wheel_node *)(s->memory + i * STRIDE);
+    return (struct ouro_wheel_node *)(s->memory + i * STRIDE);
 }
 
 static void shuffle(struct set *s)
@@ -70,11 +70,11 @@ static void cancel_all(struct set *s)
 
 /* ---- the bare list ------------------------------------------------------------------------- */
 
-static void push_all(struct set *s, struct wheel_link *head)
+static void push_all(struct set *s, struct ouro_wheel_link *head)
 {
     head->next = head->prev = head;
     for (size_t i = 0; i < s->live; i++) {
-        struct wheel_link *link = &node_at(s, i)->link;
+        struct ouro_wheel_link *link = &node_at(s, i)->link;
 
         link->next = head;
         link->prev = head->prev;
@@ -86,12 +86,12 @@ static void push_all(struct set *s, struct wheel_link *head)
 static uint64_t list_pop(void *context, uint64_t operations)
 {
     struct set *s = context;
-    struct wheel_link head;
+    struct ouro_wheel_link head;
 
     for (uint64_t done = 0; done < operations; done += s->live) {
         push_all(s, &head);
         for (size_t i = 0; i < s->live; i++) {
-            struct wheel_link *link = head.next;
+            struct ouro_wheel_link *link = head.next;
 
             head.next = link->next;
             link->next->prev = &head;
@@ -104,12 +104,12 @@ static uint64_t list_pop(void *context, uint64_t operations)
 static uint64_t list_unlink(void *context, uint64_t operations)
 {
     struct set *s = context;
-    struct wheel_link head;
+    struct ouro_wheel_link head;
 
     for (uint64_t done = 0; done < operations; done += s->live) {
         push_all(s, &head);
         for (size_t i = 0; i < s->live; i++) {
-            struct wheel_link *link = &node_at(s, s->order[i])->link;
+            struct ouro_wheel_link *link = &node_at(s, s->order[i])->link;
 
             link->next->prev = link->prev;
             link->prev->next = link->next;
@@ -155,7 +155,7 @@ static uint64_t replace(void *context, uint64_t operations)
     start = bench_now_ns();
     for (uint64_t done = 0; done < operations; done += s->live)
         for (size_t i = 0; i < s->live; i++) {
-            struct wheel_node *node = node_at(s, s->order[i]);
+            struct ouro_wheel_node *node = node_at(s, s->order[i]);
 
             wheel_cancel(&s->wheel, node);
             wheel_insert(&s->wheel, node, s->deadlines[i]);

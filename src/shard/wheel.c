@@ -3,16 +3,17 @@
 
 #include <assert.h>
 
-static_assert(sizeof(struct wheel_node) <= 24, "a timer is embedded in every operation");
-static_assert(offsetof(struct wheel_node, link) == 0, "node_of() is a cast");
+static_assert(sizeof(struct ouro_wheel_node) <= 24, "a timer is embedded in every operation");
+static_assert(offsetof(struct ouro_wheel_node, link) == 0, "node_of() is a cast");
+static_assert(WHEEL_TICK_NS == OURO_TICK_NS, "the public header states the resolution");
 static_assert(WHEEL_WORDS == 8, "a summary is one byte");
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-static struct wheel_node *node_of(struct wheel_link *link)
+static struct ouro_wheel_node *node_of(struct ouro_wheel_link *link)
 {
-    return (struct wheel_node *)link;
+    return (struct ouro_wheel_node *)link;
 }
 
 /* Rounded up: a deadline within a tick is reached for sure only when the tick is over. */
@@ -35,15 +36,15 @@ static unsigned slot_of(uint64_t tick, unsigned level)
 
 /* ---- lists: circular, the head is a link without a node ------------------------------------ */
 
-static bool list_empty(const struct wheel_link *head)
+static bool list_empty(const struct ouro_wheel_link *head)
 {
     return head->next == head;
 }
 
 /* At the tail: the neighbour written to is the one inserted last, which is still in cache. */
-static void list_append(struct wheel_link *head, struct wheel_link *link)
+static void list_append(struct ouro_wheel_link *head, struct ouro_wheel_link *link)
 {
-    struct wheel_link *tail = head->prev;
+    struct ouro_wheel_link *tail = head->prev;
 
     link->next = head;
     link->prev = tail;
@@ -51,9 +52,9 @@ static void list_append(struct wheel_link *head, struct wheel_link *link)
     head->prev = link;
 }
 
-static void list_splice(struct wheel_link *to, struct wheel_link *from)
+static void list_splice(struct ouro_wheel_link *to, struct ouro_wheel_link *from)
 {
-    struct wheel_link *first = from->next, *last = from->prev;
+    struct ouro_wheel_link *first = from->next, *last = from->prev;
 
     if (first == from)
         return;
@@ -85,7 +86,7 @@ static void bits_clear(struct wheel *w, unsigned index)
 }
 
 /* Links a node whose deadline is t, after the wheel's tick. */
-static void slot_append(struct wheel *w, struct wheel_link *link, uint64_t t)
+static void slot_append(struct wheel *w, struct ouro_wheel_link *link, uint64_t t)
 {
     unsigned level = level_of(t - w->tick);
     unsigned index = level * WHEEL_SLOTS + slot_of(t, level);
@@ -132,7 +133,7 @@ static uint64_t next_tick(const struct wheel *w)
 /* ---- moving on ----------------------------------------------------------------------------- */
 
 /* Puts a node of a slot that starts now where it belongs; in this very tick it is due. */
-static void move_down(struct wheel *w, struct wheel_link *link)
+static void move_down(struct wheel *w, struct ouro_wheel_link *link)
 {
     uint64_t t = deadline_tick(node_of(link)->deadline_ns);
 
@@ -146,13 +147,13 @@ static void move_down(struct wheel *w, struct wheel_link *link)
  * miss and names the next: walked from both ends, two of them are under way at a time. */
 static void cascade(struct wheel *w, unsigned index)
 {
-    struct wheel_link *head = &w->lists[index], *front = head->next, *back = head->prev;
+    struct ouro_wheel_link *head = &w->lists[index], *front = head->next, *back = head->prev;
     bool last;
 
     head->next = head->prev = head;
     bits_clear(w, index);
     do {
-        struct wheel_link *after = front->next, *before = back->prev;
+        struct ouro_wheel_link *after = front->next, *before = back->prev;
 
         __builtin_prefetch(after, 1);
         __builtin_prefetch(before, 1);
@@ -226,14 +227,14 @@ void wheel_init(struct wheel *w, uint64_t now_ns)
 
 /* Apart, so that the common insert calls nothing and saves no registers: with a million timers the
  * store queue is what a shard waits for. */
-static __attribute__((noinline)) void move(struct wheel *w, struct wheel_node *node,
+static __attribute__((noinline)) void move(struct wheel *w, struct ouro_wheel_node *node,
                                            uint64_t deadline_ns)
 {
     wheel_cancel(w, node);
     wheel_insert(w, node, deadline_ns);
 }
 
-void wheel_insert(struct wheel *w, struct wheel_node *node, uint64_t deadline_ns)
+void wheel_insert(struct wheel *w, struct ouro_wheel_node *node, uint64_t deadline_ns)
 {
     if (UNLIKELY(node->link.next)) {
         move(w, node, deadline_ns);
@@ -247,9 +248,9 @@ void wheel_insert(struct wheel *w, struct wheel_node *node, uint64_t deadline_ns
         list_append(&w->lists[WHEEL_LATE], &node->link);
 }
 
-bool wheel_cancel(struct wheel *w, struct wheel_node *node)
+bool wheel_cancel(struct wheel *w, struct ouro_wheel_node *node)
 {
-    struct wheel_link *next = node->link.next, *prev = node->link.prev;
+    struct ouro_wheel_link *next = node->link.next, *prev = node->link.prev;
 
     if (!next)
         return false;
@@ -262,9 +263,9 @@ bool wheel_cancel(struct wheel *w, struct wheel_node *node)
     return true;
 }
 
-struct wheel_node *wheel_expire(struct wheel *w, uint64_t now_ns)
+struct ouro_wheel_node *wheel_expire(struct wheel *w, uint64_t now_ns)
 {
-    struct wheel_link *due = &w->lists[WHEEL_DUE], *link;
+    struct ouro_wheel_link *due = &w->lists[WHEEL_DUE], *link;
 
     if (now_ns > w->now_ns || !w->round_open)
         begin_round(w, now_ns);
@@ -291,12 +292,12 @@ uint64_t wheel_next(const struct wheel *w)
     return tick > UINT64_MAX >> WHEEL_TICK_SHIFT ? WHEEL_NEVER : tick << WHEEL_TICK_SHIFT;
 }
 
-void wheel_for_each(struct wheel *w, void (*fn)(struct wheel_node *node, void *arg), void *arg)
+void wheel_for_each(struct wheel *w, void (*fn)(struct ouro_wheel_node *node, void *arg), void *arg)
 {
     for (unsigned i = 0; i < WHEEL_LISTS; i++) {
-        struct wheel_link *head = &w->lists[i], *next;
+        struct ouro_wheel_link *head = &w->lists[i], *next;
 
-        for (struct wheel_link *link = head->next; link != head; link = next) {
+        for (struct ouro_wheel_link *link = head->next; link != head; link = next) {
             next = link->next;
             fn(node_of(link), arg);
         }
@@ -305,9 +306,9 @@ void wheel_for_each(struct wheel *w, void (*fn)(struct wheel_node *node, void *a
 
 /* ---- the invariants, executable ------------------------------------------------------------ */
 
-static int check_node(const struct wheel *w, const struct wheel_link *link, unsigned index)
+static int check_node(const struct wheel *w, const struct ouro_wheel_link *link, unsigned index)
 {
-    uint64_t deadline_ns = ((const struct wheel_node *)link)->deadline_ns;
+    uint64_t deadline_ns = ((const struct ouro_wheel_node *)link)->deadline_ns;
     uint64_t t = deadline_tick(deadline_ns), blocks;
     unsigned level = index >> WHEEL_LEVEL_BITS, shift = level * WHEEL_LEVEL_BITS;
 
@@ -341,11 +342,11 @@ int wheel_check(const struct wheel *w)
     size_t nodes = 0;
 
     for (unsigned i = 0; i < WHEEL_LISTS; i++) {
-        const struct wheel_link *head = &w->lists[i];
+        const struct ouro_wheel_link *head = &w->lists[i];
 
         if (head->next->prev != head || head->prev->next != head)
             return 1;
-        for (const struct wheel_link *link = head->next; link != head; link = link->next) {
+        for (const struct ouro_wheel_link *link = head->next; link != head; link = link->next) {
             int broken = check_node(w, link, i);
 
             if (broken)

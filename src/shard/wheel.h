@@ -49,6 +49,8 @@
 #ifndef SHARD_WHEEL_H
 #define SHARD_WHEEL_H
 
+#include <ouro/wheel_node.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,18 +70,11 @@
 #define WHEEL_DUE      (WHEEL_TOP_BASE + 15)
 #define WHEEL_LISTS    (WHEEL_TOP_BASE + 16)
 
-struct wheel_link {
-    struct wheel_link *next, *prev;
-};
-
 /*
- * One timer, in its owner's memory, which must stay where it is while the timer is pending.
- * All zeros is idle. Idle again when wheel_expire() hands it out or wheel_cancel() takes it.
+ * One timer is a struct ouro_wheel_node in its owner's memory, which must stay where it is while
+ * the timer is pending. All zeros is idle. It is idle again when wheel_expire() hands it out or
+ * wheel_cancel() takes it. Its deadline_ns is as given to wheel_insert().
  */
-struct wheel_node {
-    struct wheel_link link; /* the wheel's; NULL, NULL: idle */
-    uint64_t deadline_ns;   /* as given to wheel_insert(); read-only while pending */
-};
 
 /* About 41 KiB. Lists point back into it: it cannot be moved or copied after wheel_init(). */
 struct wheel {
@@ -89,7 +84,7 @@ struct wheel {
     bool round_open;  /* wheel_expire() has not returned NULL since the round began */
     uint8_t words[8]; /* per level: bit i = occupied[level][i] != 0 */
     uint64_t occupied[WHEEL_LEVELS][WHEEL_WORDS];
-    struct wheel_link lists[WHEEL_LISTS]; /* level * 512 + slot, then LATE and DUE */
+    struct ouro_wheel_link lists[WHEEL_LISTS]; /* level * 512 + slot, then LATE and DUE */
 };
 
 /* Makes an empty wheel whose time is now_ns. There is nothing to destroy; who drops a wheel with
@@ -103,11 +98,11 @@ void wheel_init(struct wheel *w, uint64_t now_ns);
  * A node that is already pending in this wheel is moved to its new deadline.
  * WHEEL_NEVER, and every deadline in the clock's very last tick, stays pending until cancelled.
  */
-void wheel_insert(struct wheel *w, struct wheel_node *node, uint64_t deadline_ns);
+void wheel_insert(struct wheel *w, struct ouro_wheel_node *node, uint64_t deadline_ns);
 
 /* Disarms the node: true if it was pending, false if it was idle (never armed, expired, or
  * cancelled before). Allowed between two calls of wheel_expire() on any node. */
-bool wheel_cancel(struct wheel *w, struct wheel_node *node);
+bool wheel_cancel(struct wheel *w, struct ouro_wheel_node *node);
 
 /*
  * Moves time on to now_ns and hands out the next expired node, idle again, or NULL: the round is
@@ -117,7 +112,7 @@ bool wheel_cancel(struct wheel *w, struct wheel_node *node);
  * call after NULL, or with a later now_ns.
  * Cost: O(1) per node and level passed, whatever the span of time; O(1) when nothing is due.
  */
-struct wheel_node *wheel_expire(struct wheel *w, uint64_t now_ns);
+struct ouro_wheel_node *wheel_expire(struct wheel *w, uint64_t now_ns);
 
 /*
  * When to call wheel_expire() next: 0 if a node is due already, WHEEL_NEVER if none will ever be.
@@ -129,12 +124,13 @@ uint64_t wheel_next(const struct wheel *w);
 
 /* Calls fn for each pending node, in no stated order. fn may cancel that node and no other, and
  * must not insert. */
-void wheel_for_each(struct wheel *w, void (*fn)(struct wheel_node *node, void *arg), void *arg);
+void wheel_for_each(struct wheel *w, void (*fn)(struct ouro_wheel_node *node, void *arg),
+                    void *arg);
 
 /* For tests: 0, or the number of the first invariant found broken. Walks everything. */
 int wheel_check(const struct wheel *w);
 
-static inline bool wheel_node_pending(const struct wheel_node *node)
+static inline bool wheel_node_pending(const struct ouro_wheel_node *node)
 {
     return node->link.next != NULL;
 }

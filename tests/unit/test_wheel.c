@@ -40,7 +40,7 @@ static void new_wheel_is_empty(void **state)
 
 static void zeroed_node_is_idle(void **state)
 {
-    struct wheel_node node = {0};
+    struct ouro_wheel_node node = {0};
 
     (void)state;
     assert_false(wheel_node_pending(&node));
@@ -50,7 +50,7 @@ static void zeroed_node_is_idle(void **state)
 
 static void fires_once_and_is_idle(void **state)
 {
-    struct wheel_node node = {0};
+    struct ouro_wheel_node node = {0};
 
     (void)state;
     wheel_insert(&wheel, &node, START + 5 * TICK);
@@ -74,7 +74,7 @@ static void fires_in_its_tick(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
-        struct wheel_node node = {0};
+        struct ouro_wheel_node node = {0};
         uint64_t deadline = START + offsets[i], fires;
 
         wheel_init(&wheel, START);
@@ -94,7 +94,7 @@ static void fires_in_its_tick(void **state)
 
 static void past_deadline_fires_in_the_next_round(void **state)
 {
-    struct wheel_node past = {0}, present = {0}, zero = {0};
+    struct ouro_wheel_node past = {0}, present = {0}, zero = {0};
 
     (void)state;
     wheel_insert(&wheel, &past, START - 1);
@@ -110,7 +110,7 @@ static void past_deadline_fires_in_the_next_round(void **state)
 
 static void time_going_back_counts_as_standing(void **state)
 {
-    struct wheel_node node = {0}, late = {0};
+    struct ouro_wheel_node node = {0}, late = {0};
 
     (void)state;
     assert_null(wheel_expire(&wheel, START + 100 * TICK));
@@ -137,7 +137,7 @@ static void cancel_in_every_place(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
-        struct wheel_node node = {0};
+        struct ouro_wheel_node node = {0};
 
         wheel_insert(&wheel, &node, deadlines[i]);
         assert_int_equal(wheel_check(&wheel), 0);
@@ -157,7 +157,7 @@ static void cancel_in_a_shared_slot(void **state)
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        struct wheel_node nodes[3] = {0};
+        struct ouro_wheel_node nodes[3] = {0};
 
         for (int n = 0; n < 3; n++)
             wheel_insert(&wheel, &nodes[n], START + 9 * TICK);
@@ -173,7 +173,7 @@ static void cancel_in_a_shared_slot(void **state)
 /* Nodes of the same tick, already taken from their slot when the first is handed out. */
 static void cancel_what_is_due_but_not_handed_out(void **state)
 {
-    struct wheel_node nodes[3] = {0}, *first;
+    struct ouro_wheel_node nodes[3] = {0}, *first;
     unsigned cancelled = 0;
 
     (void)state;
@@ -191,7 +191,7 @@ static void cancel_what_is_due_but_not_handed_out(void **state)
 
 static void insert_moves_a_pending_node(void **state)
 {
-    struct wheel_node node = {0};
+    struct ouro_wheel_node node = {0};
 
     (void)state;
     wheel_insert(&wheel, &node, START + 5 * TICK);
@@ -207,7 +207,7 @@ static void insert_moves_a_pending_node(void **state)
 /* [WHEEL-7]: a timer that re-arms itself with delay 0 fires once per round. */
 static void round_ends_under_rearming(void **state)
 {
-    struct wheel_node nodes[2] = {0}, *node;
+    struct ouro_wheel_node nodes[2] = {0}, *node;
     uint64_t now = START;
 
     (void)state;
@@ -230,7 +230,7 @@ static void round_ends_under_rearming(void **state)
 /* A round that jumps far: a periodic timer catches up one period per call, in step with others. */
 static void rearming_within_a_jump_keeps_the_order(void **state)
 {
-    struct wheel_node fast = {0}, slow = {0}, *node;
+    struct ouro_wheel_node fast = {0}, slow = {0}, *node;
     uint64_t now = START + 1000000 * TICK, next_fast = START + 10 * TICK;
     unsigned fired = 0, slow_at = 0;
 
@@ -259,7 +259,7 @@ static void rearming_within_a_jump_keeps_the_order(void **state)
 
 static void broken_off_round_goes_on(void **state)
 {
-    struct wheel_node nodes[10] = {0};
+    struct ouro_wheel_node nodes[10] = {0};
     uint64_t now = START + 100 * TICK;
 
     (void)state;
@@ -279,7 +279,7 @@ static void broken_off_round_goes_on(void **state)
 static void never_stays_pending(void **state)
 {
     static const uint64_t deadlines[] = {WHEEL_NEVER, WHEEL_NEVER - 1, WHEEL_NEVER - TICK + 2};
-    struct wheel_node nodes[3] = {0}, last = {0};
+    struct ouro_wheel_node nodes[3] = {0}, last = {0};
 
     (void)state;
     for (int n = 0; n < 3; n++)
@@ -294,7 +294,7 @@ static void never_stays_pending(void **state)
         assert_true(wheel_cancel(&wheel, &nodes[n]));
 }
 
-static void count_and_cancel(struct wheel_node *node, void *arg)
+static void count_and_cancel(struct ouro_wheel_node *node, void *arg)
 {
     (*(unsigned *)arg)++;
     if (node->deadline_ns % 2)
@@ -303,7 +303,7 @@ static void count_and_cancel(struct wheel_node *node, void *arg)
 
 static void for_each_sees_all_and_may_cancel(void **state)
 {
-    struct wheel_node nodes[7] = {0};
+    struct ouro_wheel_node nodes[7] = {0};
     unsigned seen = 0;
 
     (void)state;
@@ -323,8 +323,8 @@ static void for_each_sees_all_and_may_cancel(void **state)
 /* The checker is worth nothing if it does not notice. */
 static void check_notices_damage(void **state)
 {
-    struct wheel_node node = {0};
-    struct wheel_link *next;
+    struct ouro_wheel_node node = {0};
+    struct ouro_wheel_link *next;
 
     (void)state;
     wheel_insert(&wheel, &node, START + 7 * TICK);

@@ -25,7 +25,7 @@ static uint64_t edge(unsigned i)
 }
 
 /* A timer is moved at most once per level below its first one [WHEEL-6]. */
-static unsigned follow_next(struct wheel_node *node, uint64_t fires)
+static unsigned follow_next(struct ouro_wheel_node *node, uint64_t fires)
 {
     unsigned wakes = 0;
     uint64_t now;
@@ -46,7 +46,7 @@ static void one_timer_at_every_edge(void **state)
     for (unsigned s = 0; s < EDGES; s++)
         for (unsigned d = 0; d < EDGES; d++) {
             uint64_t start = edge(s) * TICK, fires = start + edge(d) * TICK;
-            struct wheel_node node = {0};
+            struct ouro_wheel_node node = {0};
 
             wheel_init(&wheel, start);
             wheel_insert(&wheel, &node, fires);
@@ -64,7 +64,7 @@ static void one_timer_at_every_edge(void **state)
 /* All edges at once: whatever the step, they come out in order, each in its tick. */
 static void all_edges_together(uint64_t start, uint64_t step)
 {
-    struct wheel_node nodes[EDGES] = {0}, *node;
+    struct ouro_wheel_node nodes[EDGES] = {0}, *node;
     uint64_t now = start, before = 0;
     unsigned fired = 0;
 
@@ -105,7 +105,7 @@ static void slot_one_turn_ahead(void **state)
         for (int64_t offset = -2; offset <= 2; offset++) {
             uint64_t start = 3 * turn + 7 * width + (uint64_t)offset * TICK;
             uint64_t half = (width / TICK / 2 + 1) * TICK; /* level 0: the next tick */
-            struct wheel_node near = {0}, ahead = {0};
+            struct ouro_wheel_node near = {0}, ahead = {0};
 
             wheel_init(&wheel, start);
             wheel_insert(&wheel, &ahead, start + turn - TICK);
@@ -122,7 +122,7 @@ static void slot_one_turn_ahead(void **state)
 /* From the first tick to the last in one call, and a node at the far end of the clock. */
 static void the_whole_clock(void **state)
 {
-    struct wheel_node soon = {0}, century = {0}, end = {0};
+    struct ouro_wheel_node soon = {0}, century = {0}, end = {0};
     uint64_t hundred_years = UINT64_C(100) * 365 * 86400 * 1000000000;
 
     (void)state;

@@ -16,7 +16,7 @@
 enum { COUNT = 1000000 };
 
 static struct wheel wheel;
-static struct wheel_node *nodes;
+static struct ouro_wheel_node *nodes;
 
 /* Spreads the index over the hour; odd, so that no two are alike. */
 static uint64_t delay_of(uint64_t i)
@@ -48,7 +48,7 @@ static void insert_all(uint64_t start)
 
 static size_t expire_round(uint64_t now, uint64_t *last_tick)
 {
-    struct wheel_node *node;
+    struct ouro_wheel_node *node;
     size_t fired = 0;
 
     for (; (node = wheel_expire(&wheel, now)); fired++) {

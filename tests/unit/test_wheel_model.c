@@ -23,7 +23,7 @@ enum place {
 };
 
 static struct wheel wheel;
-static struct wheel_node nodes[NODES];
+static struct ouro_wheel_node nodes[NODES];
 static struct {
     enum place place;
     uint64_t fires; /* in ticks; 2^48: never */
@@ -122,7 +122,7 @@ static void begin_round(void)
             model[i].place = READY;
 }
 
-static void take(struct wheel_node *node)
+static void take(struct ouro_wheel_node *node)
 {
     size_t i = (size_t)(node - nodes);
 
@@ -141,7 +141,7 @@ static void take(struct wheel_node *node)
 static void run_round(void)
 {
     uint64_t step = random_span(random_below(50) ? 40 : 58);
-    struct wheel_node *node;
+    struct ouro_wheel_node *node;
 
     if (step < UINT64_MAX - now)
         now += step;
@@ -190,7 +190,7 @@ static void one_run(void)
     now = random_span(45);
     wheel_init(&wheel, now);
     for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = (struct wheel_node){0};
+        nodes[i] = (struct ouro_wheel_node){0};
         model[i].place = IDLE;
     }
     fired = 0;

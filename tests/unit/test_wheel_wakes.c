@@ -22,7 +22,7 @@ static unsigned wakes_until_empty(uint64_t start)
 
     while (wheel_pending(&wheel)) {
         uint64_t next = wheel_next(&wheel);
-        struct wheel_node *node;
+        struct ouro_wheel_node *node;
 
         assert_true(next > now && next != WHEEL_NEVER);
         now = next;
@@ -49,7 +49,7 @@ static void one_timer_wakes_once_per_level(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (uint64_t start = 0; start < 50 * SECOND; start += SECOND / 3) {
-            struct wheel_node node = {0};
+            struct ouro_wheel_node node = {0};
 
             wheel_init(&wheel, start);
             wheel_insert(&wheel, &node, start + cases[i].delay);
@@ -60,7 +60,7 @@ static void one_timer_wakes_once_per_level(void **state)
 static void many_timers_share_their_wakes(void **state)
 {
     enum { COUNT = 20000 };
-    static struct wheel_node nodes[COUNT];
+    static struct ouro_wheel_node nodes[COUNT];
     unsigned wakes;
 
     (void)state;
@@ -76,8 +76,8 @@ static void many_timers_share_their_wakes(void **state)
 static void cancelled_timers_wake_nobody(void **state)
 {
     enum { COUNT = 1000 };
-    static struct wheel_node nodes[COUNT];
-    struct wheel_node last = {0};
+    static struct ouro_wheel_node nodes[COUNT];
+    struct ouro_wheel_node last = {0};
 
     (void)state;
     wheel_init(&wheel, 0);
@@ -92,7 +92,7 @@ static void cancelled_timers_wake_nobody(void **state)
 /* Woken long before and long after the proposed time: nothing is lost by it. */
 static void other_wakes_do_no_harm(void **state)
 {
-    struct wheel_node node = {0};
+    struct ouro_wheel_node node = {0};
     uint64_t deadline = 3600 * SECOND;
 
     (void)state;
