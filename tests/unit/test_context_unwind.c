@@ -20,6 +20,7 @@ enum { STACK_BYTES = 256 * 1024, DEPTH = 5, FRAMES_MAX = 64 };
 static struct context thread_context;
 static struct context fiber_context;
 static char *stack;
+static void **top; /* above it lies what would pass for more frames */
 
 struct trace {
     unsigned frames;
@@ -76,11 +77,32 @@ static void backtrace_ends_at_the_first_frame(void **state)
 
     (void)state;
     context_make_thread(&thread_context);
-    context_make(&fiber_context, stack, stack + STACK_BYTES, trace_from_depth, &trace);
+    context_make(&fiber_context, stack, top, trace_from_depth, &trace);
     context_switch(&thread_context, &fiber_context, NULL);
     check_trace(&trace);
     context_switch(&thread_context, &fiber_context, NULL);
     check_trace(&trace);
+    context_destroy(&fiber_context);
+}
+
+static void report_caller_frame(void *arg)
+{
+    *(void **)arg = *(void **)__builtin_frame_address(0);
+    context_exit(&fiber_context, &thread_context, NULL);
+}
+
+/* For those who walk frame pointers. */
+static void frame_pointers_end_at_the_first_frame(void **state)
+{
+    void *caller = &caller;
+
+    (void)state;
+    if (CONTEXT_ASAN) /* it puts a frame of its own between the two */
+        skip();
+    context_make_thread(&thread_context);
+    context_make(&fiber_context, stack, top, report_caller_frame, &caller);
+    context_switch(&thread_context, &fiber_context, NULL);
+    assert_null(caller);
     context_destroy(&fiber_context);
 }
 
@@ -101,7 +123,7 @@ static void entry_that_returns_traps(void **state)
         signal(SIGILL, SIG_DFL);
         signal(SIGTRAP, SIG_DFL);
         context_make_thread(&thread_context);
-        context_make(&fiber_context, stack, stack + STACK_BYTES, return_at_once, NULL);
+        context_make(&fiber_context, stack, top, return_at_once, NULL);
         context_switch(&thread_context, &fiber_context, NULL);
         _exit(0);
     }
@@ -114,7 +136,12 @@ static int setup(void **state)
 {
     (void)state;
     stack = aligned_alloc(4096, STACK_BYTES);
-    return stack == NULL;
+    if (!stack)
+        return -1;
+    top = (void **)(void *)(stack + STACK_BYTES - 256);
+    for (int i = 0; i < 32; i++)
+        top[i] = (char *)(uintptr_t)descend + 4;
+    return 0;
 }
 
 static int teardown(void **state)
@@ -128,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backtrace_ends_at_the_first_frame),
+        cmocka_unit_test(frame_pointers_end_at_the_first_frame),
         cmocka_unit_test(entry_that_returns_traps),
     };
 
