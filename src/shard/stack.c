@@ -306,8 +306,10 @@ __attribute__((no_sanitize("address"))) size_t stack_high_water(const struct sta
         return 0;
     if ((const void *)stop > top)
         stop = top;
+    context_annotate_look_begin();
     while (word < stop && !*word)
         word++;
+    context_annotate_look_end();
     if (word == stop && stop != top) /* touched, but only with zeros: it counts as a whole */
         word = (const uintptr_t *)(void *)page;
     return (size_t)((const char *)top - (const char *)word);
