@@ -13,6 +13,7 @@
 #ifndef OURO_NET_H
 #define OURO_NET_H
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <ouro/addr.h>
@@ -106,6 +107,11 @@ struct ouro_connect {
     ouro_conn conn;
     struct ouro_addr addr;
     struct ouro_socket_options options;
+    union {
+        int number;
+        struct linger linger;
+    } value; /* of the option being set */
+    unsigned option;
     int error;
 };
 OURO_API void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
@@ -241,8 +247,7 @@ struct ouro_close {
     struct ouro_task task;
     struct ouro_op step;
     struct ouro_future drained;
-    uint32_t slot;
-    int error;
+    uint64_t id;
 };
 OURO_API void ouro_close_start(struct ouro_close *c, ouro_conn conn);
 
@@ -280,20 +285,28 @@ struct ouro_buf {
 /* Gives the buffer back. A release; harmless on a lease that is released ({0}). Zeroes it. */
 OURO_API void ouro_buf_release(struct ouro_buf *buf);
 
-/* Receives by one multishot operation into provided buffers, which it queues without allocating. Above
- * `hold_max` buffers queued or leased it stops receiving (TCP then holds the peer back) and goes on below
- * half. `ready` is DONE while there is something to take, data or the end. One waiter at a time. Owned by the task that opened it; embedded in
- * its memory until closed. Close it before the connection, or close the connection first and then the source:
- * both are safe. */
+/* Receives by one multishot operation into provided buffers, which it queues without allocating.
+ *
+ *      open ──► RECEIVING ──end, error──────────────► ENDED   op.future DONE
+ *                 │  ▲  │                               ▲
+ *      queue full │  │  │ no buffer    stop, close      │
+ *                 ▼  │  ▼  (goes on by itself)          │
+ *                PAUSED / PARKED ───────────────────────┘
+ *
+ * Above `hold_max` queued buffers it stops receiving (TCP then holds the peer back) and goes on below
+ * half. `ready` is DONE while there is something to take, data or the end. One waiter at a time. It is in
+ * flight, owned by the task that opened it, until closed; then its memory is the caller's again. Closing the
+ * connection first ends it too. Declare it with OURO_RECV_SOURCE in a fiber's frame. */
 struct ouro_recv_source {
     struct ouro_op op;
     struct ouro_future ready;
-    struct ouro_recv_source *parked_next; /* waiting for buffers */
+    struct ouro_recv_source *parked_next; /* waiting for a buffer */
+    struct ouro_recv_source **parked_pprev;
     ouro_conn conn;
-    uint32_t head, tail;                  /* queued buffers, UINT32_MAX: none */
-    uint32_t queued, held, hold_max;
-    int32_t end;                          /* what ended it: 0 or -errno; INT32_MAX: it goes on */
-    uint16_t fits;                        /* receives in a row that argue for another buffer size */
+    uint32_t head, tail; /* queued buffers */
+    uint32_t queued, hold_max;
+    int32_t end;   /* what ended it: 0 or -errno */
+    uint16_t fits; /* receives in a row that argue for the other buffer size */
     uint8_t group;
     uint8_t flags;
 };
@@ -325,6 +338,15 @@ static inline int ouro_recv_next(struct ouro_recv_source *source, struct ouro_bu
  * were taken stay valid. */
 OURO_API int ouro_recv_source_close(struct ouro_recv_source *source);
 OURO_API void ouro_recv_source_stop(struct ouro_recv_source *source);
+
+/* Declares one that is closed on every way out of the block. */
+#define OURO_RECV_SOURCE(name)                                                                     \
+    struct ouro_recv_source name __attribute__((cleanup(ouro_recv_source_cleanup))) = {}
+
+static inline void ouro_recv_source_cleanup(struct ouro_recv_source *source)
+{
+    ouro_recv_source_close(source);
+}
 
 /* --- readiness --------------------------------------------------------------------------------- */
 

@@ -10,6 +10,9 @@ OURO_BEGIN_DECLS
 
 #define OURO_MAX_SHARDS 256
 
+/* A set of signals: bits of these, or-ed. */
+#define OURO_SIGNAL_BIT(n) (UINT64_C(1) << ((n)-1))
+
 /* Zero means the default, so that `struct ouro_options o = {.size = sizeof o};` is a valid start.
  * Copied and checked before use; what is out of its bounds is an error that names the field. */
 struct ouro_options {
@@ -45,6 +48,8 @@ struct ouro_options {
                                    look at the stack at each fiber's end */
     uint32_t iowq_bounded;      /* most io-wq workers per shard for files. Default 4; 1 … 1024 */
     uint32_t iowq_unbounded;    /* most for the rest. Default 4 */
+    uint64_t signals;           /* OURO_SIGNAL_BIT()s of what tasks will wait for besides SIGINT and SIGTERM:
+                                   blocked before the first thread starts */
     const char *thread_prefix;  /* threads are PREFIX-0 …; Default "ouro"; at most 10 characters */
     unsigned ring_flags_off;    /* io_uring set-up flags not to ask for (IORING_SETUP_*): for tests and
                                    comparisons */
@@ -75,32 +80,33 @@ OURO_API int ouro_current_shard(void);
 /* How many shards run, 0 when none does. From any thread. */
 OURO_API unsigned ouro_shard_count(void);
 
-/* A call on every shard: runs fn(arg) as a fiber named `name` in each shard's root scope; DONE when all
- * have returned, with the first error among their values (lowest shard), else 0. Cancelling it
- * cancels those fibers. `arg` is shared and must stay until DONE. */
-struct ouro_each;
+/* How one shard's part of a call on every shard ended. */
 struct ouro_each_result {
     int value;
     uint8_t how; /* enum ouro_end */
 };
+
+/* Runs fn(arg) as a fiber named `name` in each shard's root scope and waits until all have returned. The
+ * result is the first error among their values (lowest shard), else 0; `results` (may be NULL) gets each.
+ * When the caller is cancelled those fibers are cancelled, and their end is awaited. `arg` is shared.
+ * Fiber only. Errors of its own: -EPERM, -EINVAL, -ENOMEM. */
 OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
-                                struct ouro_each_result *results /* [ouro_shard_count()] or NULL */);
+                                struct ouro_each_result *results /* [ouro_shard_count()] */);
 
 /* Runs fn(arg) as a fiber in the root scope of `shard`; from any thread of the process, never waits.
  * From a thread that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL, -ENOMEM,
  * -ESHUTDOWN when no runtime runs or it is stopping. */
 OURO_API int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *name);
 
-/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM). The
- * signal is blocked and taken from a signalfd; while someone waits for SIGINT or SIGTERM the default
+/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM); SIGINT,
+ * SIGTERM and options.signals only (-EINVAL). They are taken from a signalfd; while someone waits for SIGINT or SIGTERM the default
  * stop is not done. Signals that come while nobody waits but someone did before are kept (one each). */
 struct ouro_signal_wait {
     struct ouro_op op;
-    struct ouro_signal_wait *next;
+    struct ouro_signal_wait *next, **pprev;
     uint64_t set; /* bit n - 1: signal n */
 };
 OURO_API int ouro_signal_start(struct ouro_signal_wait *wait, uint64_t set);
-#define OURO_SIGNAL_BIT(n) (UINT64_C(1) << ((n)-1))
 
 static inline int ouro_signal(uint64_t set)
 {

@@ -75,6 +75,8 @@ struct ouro_spawn_options {
     size_t size;        /* sizeof(struct ouro_spawn_options) */
     const char *name;   /* for reports; must outlive the task; NULL: "fiber" */
     bool joinable;      /* keep the result until ouro_join() or until the scope is left */
+    bool must_run;      /* call fn even when cancelled before it first ran (its waits then give
+                           -ECANCELED): for a function that owns what its argument names */
     size_t stack_bytes; /* 0: options.stack_bytes of the runtime; else options.large_stack_bytes is
                            used where it is at least this, more than that: -EINVAL */
 };
@@ -91,7 +93,7 @@ OURO_API OURO_NODISCARD int ouro_spawn_with(struct ouro_scope *scope, ouro_task_
                                             const struct ouro_spawn_options *options,
                                             ouro_fiber *out);
 
-/* Fire and forget: its result only counts for the scope's failure policy. */
+/* Fire and forget: its result only counts for the scope's failure policy. It always runs (must_run). */
 static inline OURO_NODISCARD int ouro_spawn(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes)
 {

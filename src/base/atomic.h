@@ -15,6 +15,7 @@
 #define fetch_add_relaxed(p, v)   atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define fetch_add_acq_rel(p, v)   atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define fetch_sub_relaxed(p, v)   atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define fetch_sub_release(p, v)   atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define fence_seq_cst()           atomic_thread_fence(memory_order_seq_cst)
 #define cas_acq_rel(p, old, new_) \
     atomic_compare_exchange_strong_explicit((p), (old), (new_), memory_order_acq_rel, memory_order_acquire)

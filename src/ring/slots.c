@@ -44,8 +44,8 @@ static struct slot *open_slot(struct slots *t, uint32_t i, int fd, enum slot_kin
     s->kind = (uint8_t)kind;
     s->direct = direct;
     s->closing = false;
-    s->stream_reset = false;
     t->open[kind]++;
+    t->direct_open += direct;
     return s;
 }
 
@@ -83,6 +83,7 @@ void slots_free(struct slots *t, uint64_t id)
         return; /* [SLOT-3] */
     check(s->inflight == 0); /* [SLOT-1] */
     t->open[s->kind]--;
+    t->direct_open -= s->direct;
     s->kind = SLOT_FREE;
     s->id += GENERATION_ONE;
     if (s->id < GENERATION_ONE) /* wrapped: 0 is no generation */

@@ -37,7 +37,7 @@ struct slot {
     uint32_t next;               /* free list, accept queue */
     int fd;                      /* descriptor, or entry of the direct table */
     uint8_t kind;                /* enum slot_kind */
-    bool direct, closing, stream_reset;
+    bool direct, closing;
 };
 
 struct slots {
@@ -46,6 +46,7 @@ struct slots {
     uint32_t free_head; /* of the ordinary ones */
     uint32_t fresh;     /* ordinary ones from here on were never used */
     uint32_t open[4];   /* by kind */
+    uint32_t direct_open;
     uint32_t shard;
 };
 

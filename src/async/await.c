@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting. Each of these looks, suspends, and looks again; see the waking discipline in shard/task.h. */
+#include "shard/op.h"
+
+#include <ouro/timer.h>
+
+/* Takes the waiter away when the wait ends before the future does. */
+static void stop_waiting(struct ouro_future *f)
+{
+    if (f != NULL)
+        f->waiter = NULL; /* [TASK-3] */
+}
+
+static struct ouro_task *waiting_fiber(struct shard *s)
+{
+    return s == NULL ? NULL : fiber_running(s, "a waiting function");
+}
+
+static void deadline_start(struct shard *s, struct ouro_timer *t, struct ouro_task *self,
+                           uint64_t deadline_ns)
+{
+    *t = (struct ouro_timer){0};
+    if (deadline_ns == OURO_FOREVER)
+        return;
+    future_init(&t->future, KIND_TIMER);
+    t->future.waiter = self;
+    wheel_insert(&s->wheel, &t->node, deadline_ns);
+}
+
+static void deadline_stop(struct shard *s, struct ouro_timer *t)
+{
+    wheel_cancel(&s->wheel, &t->node);
+}
+
+int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self = waiting_fiber(s);
+    struct ouro_timer timer;
+    bool asked = false, expired = false;
+
+    if (self == NULL)
+        return -EPERM;
+    if (f == NULL || f->state == OURO_IDLE)
+        return -EINVAL;
+    if (f->state == OURO_DONE)
+        return f->result;
+    deadline_start(s, &timer, self, deadline_ns);
+    while (f->state != OURO_DONE) {
+        expired = expired || timer.future.state == OURO_DONE;
+        if (!asked && (expired || task_cancelled(self))) {
+            asked = true;
+            if (f->kind == KIND_EVENT)
+                break;
+            future_cancel(s, f);
+            continue;
+        }
+        f->waiter = self;
+        fiber_wait(s, self);
+    }
+    stop_waiting(f);
+    deadline_stop(s, &timer);
+    if (f->state != OURO_DONE)
+        return expired ? -ETIMEDOUT : -ECANCELED;
+    return expired && asked && f->result == -ECANCELED ? -ETIMEDOUT : f->result;
+}
+
+int ouro_await_slow(struct ouro_future *f)
+{
+    return ouro_await_until(f, OURO_FOREVER);
+}
+
+int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns)
+{
+    return ouro_await_until(f, timeout_ns == OURO_FOREVER ? OURO_FOREVER : ouro_after_ns(timeout_ns));
+}
+
+static int check_set(struct ouro_future *const *futures, size_t n)
+{
+    bool some = false;
+
+    for (size_t i = 0; futures != NULL && i < n; i++) {
+        if (futures[i] != NULL && futures[i]->state == OURO_IDLE)
+            return -EINVAL;
+        some = some || futures[i] != NULL;
+    }
+    return some ? 0 : -EINVAL;
+}
+
+/* The first that is not DONE, from i on; n if all are. */
+static size_t first_open(struct ouro_future *const *futures, size_t n, size_t i)
+{
+    while (i < n && (futures[i] == NULL || futures[i]->state == OURO_DONE))
+        i++;
+    return i;
+}
+
+int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self = waiting_fiber(s);
+    struct ouro_timer timer;
+    int error = 0;
+
+    if (self == NULL)
+        return -EPERM;
+    if (n != 0 && (futures == NULL || check_set(futures, n) != 0))
+        return -EINVAL;
+    deadline_start(s, &timer, self, deadline_ns);
+    /* Waiting for them one after the other ends when all are DONE. */
+    for (size_t i = 0; (i = first_open(futures, n, i)) < n;) {
+        if (error == 0 && (timer.future.state == OURO_DONE || task_cancelled(self))) {
+            error = timer.future.state == OURO_DONE ? -ETIMEDOUT : -ECANCELED;
+            for (size_t k = i; k < n; k++)
+                if (futures[k] != NULL)
+                    future_cancel(s, futures[k]);
+            continue;
+        }
+        if (error != 0 && futures[i]->kind == KIND_EVENT) {
+            i++; /* a condition is not cancelled, only no longer waited for */
+            continue;
+        }
+        futures[i]->waiter = self;
+        fiber_wait(s, self);
+        stop_waiting(futures[i]);
+    }
+    deadline_stop(s, &timer);
+    return error;
+}
+
+static int first_done(struct ouro_future *const *futures, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (futures[i] != NULL && futures[i]->state == OURO_DONE)
+            return (int)i;
+    return -EAGAIN;
+}
+
+int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self = waiting_fiber(s);
+    struct ouro_timer timer;
+    int result;
+
+    if (self == NULL)
+        return -EPERM;
+    if (n > INT32_MAX || check_set(futures, n) != 0)
+        return -EINVAL;
+    deadline_start(s, &timer, self, deadline_ns);
+    while ((result = first_done(futures, n)) < 0) {
+        if (task_cancelled(self) || timer.future.state == OURO_DONE) {
+            result = timer.future.state == OURO_DONE ? -ETIMEDOUT : -ECANCELED;
+            break;
+        }
+        for (size_t i = 0; i < n; i++)
+            if (futures[i] != NULL)
+                futures[i]->waiter = self;
+        fiber_wait(s, self);
+    }
+    for (size_t i = 0; i < n; i++)
+        stop_waiting(futures[i]);
+    deadline_stop(s, &timer);
+    return result;
+}
+
+void ouro_op_drain(struct ouro_op *op)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self = waiting_fiber(s);
+
+    if (self == NULL || op == NULL)
+        return;
+    future_cancel(s, &op->future);
+    while (op->future.state == OURO_PENDING || op->future.state == OURO_CANCELLING ||
+           op->pprev != NULL) {
+        op->future.waiter = self;
+        fiber_wait(s, self);
+    }
+    stop_waiting(&op->future);
+}
+
+/* --- stackless ---------------------------------------------------------------------------------- */
+
+bool ouro_ready_slow(struct ouro_task *task, struct ouro_future *f)
+{
+    struct shard *s = shard_self;
+
+    ensure(f->state != OURO_IDLE, "task '%s' awaits a future that was never started", task->name);
+    if (task_cancelled(task)) {
+        if (f->kind == KIND_EVENT) {
+            stop_waiting(f);
+            return true;
+        }
+        future_cancel(s, f);
+        if (f->state == OURO_DONE)
+            return true;
+    }
+    f->waiter = task;
+    task->state = OURO_TASK_WAITING;
+    return false;
+}
+
+void ouro_timed_start(struct ouro_future *f, struct ouro_timer *timer, uint64_t deadline_ns)
+{
+    (void)f;
+    deadline_start(shard_self, timer, NULL, deadline_ns);
+}
+
+bool ouro_timed_ready(struct ouro_task *task, struct ouro_future *f, struct ouro_timer *timer)
+{
+    struct shard *s = shard_self;
+
+    if (f->state != OURO_DONE && timer->future.state == OURO_DONE) {
+        if (f->kind == KIND_EVENT) {
+            stop_waiting(f);
+            return true;
+        }
+        future_cancel(s, f);
+    }
+    timer->future.waiter = task;
+    if (!ouro_ready(task, f))
+        return false;
+    timer->future.waiter = NULL;
+    deadline_stop(s, timer);
+    return true;
+}
+
+int ouro_timed_result(const struct ouro_future *f, const struct ouro_timer *timer)
+{
+    bool expired = timer->future.state == OURO_DONE;
+
+    if (f->state != OURO_DONE)
+        return expired ? -ETIMEDOUT : -ECANCELED;
+    return expired && f->result == -ECANCELED ? -ETIMEDOUT : f->result;
+}

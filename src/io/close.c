@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Closing: refuse new operations, end those in flight, await them, close the descriptor, free the slot. */
+#include "io/close.h"
+
+#include <string.h>
+
+static void ask_cancel_all(struct shard *s, const struct slot *slot)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+
+    if (sqe == NULL)
+        return; /* no memory: they end in their own time, and are waited for */
+    io_uring_prep_cancel_fd(sqe, slot->fd,
+                            IORING_ASYNC_CANCEL_ALL |
+                                (slot->direct ? (unsigned)IORING_ASYNC_CANCEL_FD_FIXED : 0u));
+    sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
+    s->counters.cancels++;
+}
+
+/* What a worker thread of the kernel is blocked in is ended by a shutdown. */
+static void ask_shutdown(struct shard *s, const struct slot *slot)
+{
+    struct io_uring_sqe *sqe = slot->kind == SLOT_CONN ? ring_sqe(&s->ring) : NULL;
+
+    if (sqe == NULL)
+        return;
+    io_uring_prep_shutdown(sqe, 0, SHUT_RDWR);
+    slot_aim(slot, sqe);
+    sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
+}
+
+static struct slot *slot_of(struct ouro_close *c)
+{
+    return &shard_self->slots.slot[c->id & 0xffffff];
+}
+
+static void close_step(struct ouro_close *c)
+{
+    struct slot *slot = slot_of(c);
+    struct io_uring_sqe *sqe = op_begin(shard_self, &c->step, IORING_OP_CLOSE, c->op.place);
+
+    if (sqe == NULL)
+        return;
+    if (slot->direct)
+        io_uring_prep_close_direct(sqe, (unsigned)slot->fd);
+    else
+        io_uring_prep_close(sqe, slot->fd);
+    op_go(&c->step, sqe, NULL, TAG_OP);
+}
+
+static void close_resume(struct ouro_task *task)
+{
+    struct ouro_close *c = OURO_FRAME(task, struct ouro_close, task);
+    struct shard *s = shard_self;
+
+    OURO_BEGIN(task);
+    if (slot_of(c)->inflight != 0) {
+        ask_shutdown(s, slot_of(c));
+        ask_cancel_all(s, slot_of(c));
+        future_init(&c->drained, KIND_EVENT);
+        slot_of(c)->drained = &c->drained;
+        OURO_AWAIT(task, &c->drained);
+    }
+    close_step(c);
+    OURO_AWAIT(task, &c->step.future);
+    slots_free(&s->slots, c->id); /* nothing if the entry was handed out again: [SLOT-3] */
+    CALL_END(task, c->step.future.result);
+}
+
+void close_slot_start(struct ouro_close *c, struct slot *slot, const void *place)
+{
+    slot->closing = true;
+    c->id = slot->id;
+    call_start(shard_self, (struct call *)&c->op, close_resume, "close", place, true);
+}
+
+static void start(struct ouro_close *c, uint64_t id, enum slot_kind kind, const void *place)
+{
+    struct shard *s = shard_self;
+    struct slot *slot = s != NULL ? slots_find(&s->slots, id, kind) : NULL;
+
+    if (slot == NULL)
+        op_refuse(&c->op, s == NULL ? -EPERM : -EBADF);
+    else
+        close_slot_start(c, slot, place);
+}
+
+void ouro_close_start(struct ouro_close *c, ouro_conn conn)
+{
+    start(c, conn.id, SLOT_CONN, __builtin_return_address(0));
+}
+
+void ouro_file_close_start(struct ouro_close *c, ouro_file file)
+{
+    start(c, file.id, SLOT_FILE, __builtin_return_address(0));
+}
+
+int ouro_file_close(ouro_file file)
+{
+    struct ouro_close c;
+
+    ouro_file_close_start(&c, file);
+    return ouro_await(&c.op.future);
+}
+
+int ouro_close(ouro_conn conn)
+{
+    struct shard *s = shard_self;
+    struct slot *slot;
+    struct ouro_close c;
+
+    if (s == NULL)
+        return -EPERM;
+    slot = slots_find(&s->slots, conn.id, SLOT_CONN);
+    if (slot == NULL)
+        return -EBADF;
+    if (slot->inflight == 0) {
+        op_close_detached(s, slot);
+        return 0;
+    }
+    close_slot_start(&c, slot, __builtin_return_address(0));
+    return ouro_await(&c.op.future);
+}
+
+int ouro_close_reset(ouro_conn conn)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    int error;
+
+    error = ouro_shield_enter();
+    if (error != 0)
+        return error;
+    ouro_setsockopt(conn, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    error = ouro_close(conn);
+    ouro_shield_leave();
+    return error;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "shard/op.h"
+
+#include <limits.h>
+#include <ouro/file.h>
+#include <unistd.h>
+
+#define CALLER __builtin_return_address(0)
+
+/* Opens into the direct table where there is one. */
+static void open_step(struct shard *s, struct ouro_open *o)
+{
+    struct io_uring_sqe *sqe = op_begin(s, &o->step, IORING_OP_OPENAT, o->op.place);
+
+    if (sqe == NULL)
+        return;
+    if (s->ring.caps.direct)
+        io_uring_prep_openat_direct(sqe, AT_FDCWD, o->path, o->flags, o->mode,
+                                    IORING_FILE_INDEX_ALLOC);
+    else
+        io_uring_prep_openat(sqe, AT_FDCWD, o->path, o->flags | O_CLOEXEC, o->mode);
+    op_go(&o->step, sqe, NULL, TAG_OP);
+}
+
+static void open_resume(struct ouro_task *task)
+{
+    struct ouro_open *o = OURO_FRAME(task, struct ouro_open, task);
+    struct shard *s = shard_self;
+    struct slot *slot;
+    int fd;
+
+    OURO_BEGIN(task);
+    open_step(s, o);
+    OURO_AWAIT(task, &o->step.future);
+    fd = o->step.future.result;
+    if (fd < 0) {
+        call_end(task, fd);
+        return;
+    }
+    slot = s->ring.caps.direct ? slots_take_direct(&s->slots, (uint32_t)fd, SLOT_FILE)
+                               : slots_take(&s->slots, fd, SLOT_FILE);
+    if (slot == NULL) {
+        close(fd);
+        call_end(task, -EMFILE);
+        return;
+    }
+    o->file.id = slot->id;
+    CALL_END(task, 0);
+}
+
+void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode)
+{
+    struct shard *s = shard_self;
+
+    o->path = path;
+    o->flags = flags & ~O_CLOEXEC; /* a direct descriptor is never inherited, and the flag is refused */
+    o->mode = mode;
+    o->file.id = 0;
+    if (s == NULL || path == NULL) {
+        op_refuse(&o->op, s == NULL ? -EPERM : -EINVAL);
+        return;
+    }
+    call_start(s, (struct call *)&o->op, open_resume, "open", CALLER, false);
+}
+
+int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode)
+{
+    struct ouro_open o;
+    int error;
+
+    if (out == NULL)
+        return -EINVAL;
+    ouro_open_start(&o, path, flags, mode);
+    error = ouro_await(&o.op.future);
+    *out = o.file;
+    return error;
+}
+
+enum direction { READ, WRITE };
+
+static void rw_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, uint64_t offset,
+                     enum direction direction, const void *place)
+{
+    struct slot *slot;
+    struct io_uring_sqe *sqe;
+
+    if (len > INT32_MAX || (buf == NULL && len != 0) || offset > INT64_MAX) {
+        op_refuse(&r->op, -EINVAL);
+        return;
+    }
+    sqe = op_begin_on(shard_self, &r->op, file.id, SLOT_FILE,
+                      direction == READ ? IORING_OP_READ : IORING_OP_WRITE, place, &slot);
+    if (sqe == NULL)
+        return;
+    if (direction == READ)
+        io_uring_prep_read(sqe, 0, buf, (unsigned)len, offset);
+    else
+        io_uring_prep_write(sqe, 0, buf, (unsigned)len, offset);
+    op_go(&r->op, sqe, slot, TAG_OP);
+}
+
+static void rwv_start(struct ouro_rw *r, ouro_file file, const struct iovec *iov, size_t n,
+                      uint64_t offset, enum direction direction, const void *place)
+{
+    struct slot *slot;
+    struct io_uring_sqe *sqe;
+
+    if (n > IOV_MAX || (iov == NULL && n != 0) || offset > INT64_MAX) {
+        op_refuse(&r->op, -EINVAL);
+        return;
+    }
+    sqe = op_begin_on(shard_self, &r->op, file.id, SLOT_FILE,
+                      direction == READ ? IORING_OP_READV : IORING_OP_WRITEV, place, &slot);
+    if (sqe == NULL)
+        return;
+    if (direction == READ)
+        io_uring_prep_readv(sqe, 0, iov, (unsigned)n, offset);
+    else
+        io_uring_prep_writev(sqe, 0, iov, (unsigned)n, offset);
+    op_go(&r->op, sqe, slot, TAG_OP);
+}
+
+void ouro_read_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, uint64_t offset)
+{
+    rw_start(r, file, buf, len, offset, READ, CALLER);
+}
+
+void ouro_write_start(struct ouro_rw *w, ouro_file file, const void *buf, size_t len, uint64_t offset)
+{
+    rw_start(w, file, (void *)(uintptr_t)buf, len, offset, WRITE, CALLER);
+}
+
+void ouro_readv_start(struct ouro_rw *r, ouro_file file, const struct iovec *iov, size_t n,
+                      uint64_t offset)
+{
+    rwv_start(r, file, iov, n, offset, READ, CALLER);
+}
+
+void ouro_writev_start(struct ouro_rw *w, ouro_file file, const struct iovec *iov, size_t n,
+                       uint64_t offset)
+{
+    rwv_start(w, file, iov, n, offset, WRITE, CALLER);
+}
+
+static void sync_start(struct ouro_rw *r, ouro_file file, unsigned flags, const void *place)
+{
+    struct slot *slot;
+    struct io_uring_sqe *sqe =
+        op_begin_on(shard_self, &r->op, file.id, SLOT_FILE, IORING_OP_FSYNC, place, &slot);
+
+    if (sqe == NULL)
+        return;
+    io_uring_prep_fsync(sqe, 0, flags);
+    op_go(&r->op, sqe, slot, TAG_OP);
+}
+
+void ouro_fsync_start(struct ouro_rw *r, ouro_file file)
+{
+    sync_start(r, file, 0, CALLER);
+}
+
+void ouro_fdatasync_start(struct ouro_rw *r, ouro_file file)
+{
+    sync_start(r, file, IORING_FSYNC_DATASYNC, CALLER);
+}

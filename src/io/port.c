@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/port.h"
+#include "io/sockopt.h"
+#include "shard/mesh.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct port {
+    struct port *next;
+    struct ouro_addr asked, bound;
+    uint64_t shards[MESH_MAX / 64]; /* which have it open */
+    unsigned users;
+    int unix_fd; /* what the others duplicate, -1: not a Unix socket */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct port *ports;
+
+static int set(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) != 0 ? -errno : 0;
+}
+
+static int duplicate(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return copy < 0 ? -errno : copy;
+}
+
+static bool abstract(const struct ouro_addr *a)
+{
+    return a->un.sun_path[0] == '\0';
+}
+
+/* A socket file that nobody listens on any more was left by a process that died. */
+static void remove_stale(const struct ouro_addr *a)
+{
+    struct stat st;
+    int fd;
+
+    if (abstract(a) || stat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, &a->sa, a->len) != 0 && errno == ECONNREFUSED)
+        unlink(a->un.sun_path);
+    close(fd);
+}
+
+/* `first`: nobody of this process is bound there yet. */
+static int prepare(int fd, const struct ouro_addr *a, const struct ouro_listen_options *o, bool first)
+{
+    int family = ouro_addr_family(a);
+    int error = family == AF_UNIX ? 0 : set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+    if (error == 0 && family == AF_INET6)
+        error = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
+    if (error == 0 && family != AF_UNIX && (!first || o->share_port))
+        error = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return error != 0 ? error : sockopt_apply(fd, &o->socket, family);
+}
+
+static int open_socket(const struct ouro_addr *a, const struct ouro_listen_options *o, bool first,
+                       struct ouro_addr *bound)
+{
+    int family = ouro_addr_family(a);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+
+    if (fd < 0)
+        return -errno;
+    if (family == AF_UNIX)
+        remove_stale(a);
+    error = prepare(fd, a, o, first);
+    if (error == 0 && bind(fd, &a->sa, a->len) != 0)
+        error = -errno;
+    if (error == 0 && family != AF_UNIX && first && !o->private_port)
+        error = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (error == 0 && listen(fd, o->backlog) != 0)
+        error = -errno;
+    if (error == 0 && getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+        error = -errno;
+    if (error == 0)
+        error = ouro_addr_from_sockaddr(bound, (struct sockaddr *)&ss, len);
+    if (error != 0)
+        close(fd);
+    return error != 0 ? error : fd;
+}
+
+static bool has(const struct port *p, unsigned shard)
+{
+    return (p->shards[shard / 64] >> (shard % 64) & 1) != 0;
+}
+
+/* The entry that another shard opened and this one has not. */
+static struct port *find(unsigned shard, const struct ouro_addr *a)
+{
+    for (struct port *p = ports; p != NULL; p = p->next)
+        if (!has(p, shard) && ouro_addr_equal(&p->asked, a))
+            return p;
+    return NULL;
+}
+
+static int open_first(const struct ouro_addr *a, const struct ouro_listen_options *o, struct port **out)
+{
+    struct port *p = calloc(1, sizeof *p);
+    int fd;
+
+    if (p == NULL)
+        return -ENOMEM;
+    p->asked = *a;
+    p->unix_fd = -1;
+    fd = open_socket(a, o, true, &p->bound);
+    if (fd >= 0 && ouro_addr_family(a) == AF_UNIX) {
+        p->unix_fd = duplicate(fd);
+        if (p->unix_fd < 0) {
+            close(fd);
+            fd = p->unix_fd;
+        }
+    }
+    if (fd < 0) {
+        free(p);
+        return fd;
+    }
+    p->next = ports;
+    ports = p;
+    *out = p;
+    return fd;
+}
+
+static int open_another(struct port *p, const struct ouro_listen_options *o)
+{
+    struct ouro_addr bound;
+
+    return p->unix_fd >= 0 ? duplicate(p->unix_fd) : open_socket(&p->bound, o, false, &bound);
+}
+
+int port_listen(unsigned shard, const struct ouro_addr *addr, const struct ouro_listen_options *o,
+                struct port **port, struct ouro_addr *bound)
+{
+    struct port *p;
+    int fd;
+
+    *port = NULL;
+    if (o->private_port)
+        return open_socket(addr, o, true, bound);
+    pthread_mutex_lock(&lock);
+    p = find(shard, addr);
+    fd = p != NULL ? open_another(p, o) : open_first(addr, o, &p);
+    if (fd >= 0) {
+        p->shards[shard / 64] |= UINT64_C(1) << (shard % 64);
+        p->users++;
+        *bound = p->bound;
+        *port = p;
+    }
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
+void port_close(unsigned shard, struct port *port)
+{
+    struct port **at = &ports;
+
+    if (port == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    port->shards[shard / 64] &= ~(UINT64_C(1) << (shard % 64));
+    if (--port->users == 0) {
+        while (*at != port)
+            at = &(*at)->next;
+        *at = port->next;
+        if (port->unix_fd >= 0) {
+            close(port->unix_fd);
+            if (!abstract(&port->bound))
+                unlink(port->bound.un.sun_path);
+        }
+        free(port);
+    }
+    pthread_mutex_unlock(&lock);
+}

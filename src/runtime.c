@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting and ending: glue between options, threads and shards. */
+#include "runtime.h"
+#include "shard/fiber.h"
+#include "shard/stack_fault.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+__thread struct worker *worker_self;
+static __thread char start_error[320];
+
+static struct runtime *_Atomic running;
+static _Atomic uint32_t holders; /* foreign threads that look at `running` */
+
+const char *ouro_start_error(void)
+{
+    return start_error;
+}
+
+const char *ouro_version(void)
+{
+#define TEXT2(x) #x
+#define TEXT(x)  TEXT2(x)
+    return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
+}
+
+/* --- holding the runtime from outside --------------------------------------------------------------- */
+
+struct runtime *runtime_hold(void)
+{
+    struct runtime *rt;
+
+    fetch_add_relaxed(&holders, 1);
+    fence_seq_cst(); /* pairs with the fence in retire(): it sees our count, or we see NULL */
+    rt = load_acquire(&running); /* pairs with the release in ouro_run() */
+    if (rt == NULL)
+        runtime_release();
+    return rt;
+}
+
+void runtime_release(void)
+{
+    fetch_sub_release(&holders, 1); /* pairs with the acquire in retire() */
+}
+
+/* Nobody outside reaches the runtime after this. */
+static void retire(void)
+{
+    store_relaxed(&running, NULL);
+    fence_seq_cst(); /* pairs with the fence in runtime_hold() */
+    while (load_acquire(&holders) != 0) /* pairs with runtime_release() */
+        sched_yield();
+}
+
+/* --- one thread ------------------------------------------------------------------------------------- */
+
+static const char *task_name_at(const void *top)
+{
+    return fiber_at(top)->task.name;
+}
+
+static void name_thread(const struct worker *w, char *former)
+{
+    char name[16];
+
+    if (former != NULL)
+        prctl(PR_GET_NAME, former);
+    snprintf(name, sizeof name, "%.10s-%u", w->runtime->options.thread_prefix, w->number % 1000);
+    prctl(PR_SET_NAME, name);
+}
+
+static int pin(const struct worker *w, char *why, size_t why_bytes)
+{
+    cpu_set_t set;
+
+    if (w->runtime->options.no_pinning)
+        return 0;
+    CPU_ZERO(&set);
+    CPU_SET(w->runtime->cpu[w->number], &set);
+    if (sched_setaffinity(0, sizeof set, &set) == 0)
+        return 0;
+    snprintf(why, why_bytes, "cannot pin a thread to CPU %u: %s", w->runtime->cpu[w->number],
+             strerror(errno));
+    return -errno;
+}
+
+static int main_fiber(void *arg)
+{
+    struct runtime *rt = arg;
+    int value = rt->main_fn(rt->main_arg);
+
+    rt->value = value;
+    runtime_stop(rt);
+    return value;
+}
+
+/* Page-aligned memory of the shard, made on its own thread so that it is local. */
+static struct shard *shard_memory(void)
+{
+    void *p = mmap(NULL, sizeof(struct shard), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, sizeof(struct shard), MADV_DONTFORK);
+    return p;
+}
+
+static int worker_init(struct worker *w)
+{
+    struct shard_place place = {
+        .number = w->number, .mesh = &w->runtime->mesh, .options = &w->runtime->options};
+    int error = pin(w, w->why, sizeof w->why);
+
+    if (error != 0)
+        return error;
+    w->shard = shard_memory();
+    if (w->shard == NULL)
+        return -ENOMEM;
+    error = shard_init(w->shard, &place, w->why, sizeof w->why);
+    if (error != 0) {
+        munmap(w->shard, sizeof *w->shard);
+        w->shard = NULL;
+    }
+    return error;
+}
+
+static void worker_fini(struct worker *w)
+{
+    bool leak;
+
+    if (w->shard == NULL)
+        return;
+    leak = !shard_quiet(w->shard) || w->shard->root.live != 0; /* [RUN-2] */
+    shard_destroy(w->shard);
+    if (!leak)
+        munmap(w->shard, sizeof *w->shard);
+    w->shard = NULL;
+}
+
+/* Tells how the start went and waits for the others. True: go. */
+static bool report_and_wait(struct worker *w)
+{
+    struct runtime *rt = w->runtime;
+    bool go;
+
+    pthread_mutex_lock(&rt->lock);
+    rt->reported++;
+    rt->failed += w->error != 0;
+    pthread_cond_broadcast(&rt->changed);
+    while (rt->reported < rt->n)
+        pthread_cond_wait(&rt->changed, &rt->lock);
+    go = rt->failed == 0;
+    pthread_mutex_unlock(&rt->lock);
+    return go;
+}
+
+static void begin_main(struct worker *w)
+{
+    struct ouro_spawn_options o = {.size = sizeof o, .name = "main", .must_run = true};
+
+    if (w->number != 0)
+        return;
+    w->runtime->value = ouro_spawn_with(NULL, main_fiber, w->runtime, 0, &o, NULL);
+    if (w->runtime->value != 0)
+        runtime_stop(w->runtime);
+}
+
+static void worker_loop(struct worker *w)
+{
+    while (w->phase != EXITING) {
+        shard_turn(w->shard, true);
+        if (OURO_UNLIKELY(w->phase != RUNNING))
+            stop_step(w);
+    }
+    mesh_flush(&w->shard->mesh);
+}
+
+static void worker_run(struct worker *w)
+{
+    struct stack_fault_context faults = {.shard = w->number, .task_name = task_name_at};
+    const struct stack_fault_context *former_faults = NULL;
+    bool faults_on;
+
+    w->error = worker_init(w);
+    if (w->error == 0) {
+        shard_self = w->shard;
+        worker_self = w;
+        w->error = w->number == 0 ? signals_start(w->shard, w->runtime) : 0;
+    }
+    if (report_and_wait(w)) {
+        begin_main(w);
+        faults.pools[0] = &w->shard->stacks[0];
+        faults.pools[1] = &w->shard->stacks[1];
+        faults_on = stack_fault_thread_init() == 0;
+        former_faults = stack_fault_watch(&faults);
+        worker_loop(w);
+        stack_fault_watch(former_faults);
+        if (faults_on)
+            stack_fault_thread_fini();
+    } else if (w->number == 0) {
+        signals_undo();
+    }
+    worker_fini(w);
+    shard_self = NULL;
+    worker_self = NULL;
+}
+
+static void *worker_thread(void *arg)
+{
+    struct worker *w = arg;
+
+    name_thread(w, NULL);
+    worker_run(w);
+    return NULL;
+}
+
+/* --- the process ------------------------------------------------------------------------------------- */
+
+/* What ouro_run() changes of the calling thread and the process, and puts back. */
+struct surroundings {
+    sigset_t mask;
+    cpu_set_t affinity;
+    struct rlimit nofile;
+    char name[16];
+    bool masked, raised;
+};
+
+static void change_surroundings(struct surroundings *was, const struct ouro_options *o)
+{
+    uint64_t bits = signals_blocked(o);
+    struct rlimit all;
+    sigset_t set;
+
+    sched_getaffinity(0, sizeof was->affinity, &was->affinity);
+    prctl(PR_GET_NAME, was->name);
+    if (!o->leave_signals) {
+        sigemptyset(&set);
+        for (int n = 1; n <= 64; n++)
+            if ((bits & OURO_SIGNAL_BIT(n)) != 0)
+                sigaddset(&set, n);
+        was->masked = pthread_sigmask(SIG_BLOCK, &set, &was->mask) == 0;
+    }
+    if (!o->keep_nofile && getrlimit(RLIMIT_NOFILE, &was->nofile) == 0) {
+        all = was->nofile;
+        all.rlim_cur = all.rlim_max;
+        was->raised = was->nofile.rlim_cur < all.rlim_max && setrlimit(RLIMIT_NOFILE, &all) == 0;
+    }
+}
+
+/* A write to a connection that was closed may have left a blocked SIGPIPE: it must not strike now. */
+static void drop_pending_sigpipe(void)
+{
+    struct timespec none = {0};
+    sigset_t pipe;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    while (sigtimedwait(&pipe, NULL, &none) > 0)
+        continue;
+}
+
+static void restore_surroundings(const struct surroundings *was)
+{
+    sched_setaffinity(0, sizeof was->affinity, &was->affinity);
+    prctl(PR_SET_NAME, was->name);
+    if (was->raised)
+        setrlimit(RLIMIT_NOFILE, &was->nofile);
+    if (was->masked) {
+        if (!sigismember(&was->mask, SIGPIPE))
+            drop_pending_sigpipe();
+        pthread_sigmask(SIG_SETMASK, &was->mask, NULL);
+    }
+}
+
+static int runtime_init(struct runtime *rt, const struct ouro_options *options)
+{
+    int n = options_take(&rt->options, options, start_error, sizeof start_error);
+
+    if (n == 0)
+        n = options_place(&rt->options, rt->cpu, start_error, sizeof start_error);
+    if (n < 0)
+        return n;
+    rt->n = (unsigned)n;
+    rt->workers = calloc(rt->n, sizeof *rt->workers);
+    if (rt->workers == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < rt->n; i++)
+        rt->workers[i] = (struct worker){.runtime = rt, .number = i};
+    n = mesh_init(&rt->mesh, rt->n);
+    if (n != 0) {
+        free(rt->workers);
+        return n;
+    }
+    pthread_mutex_init(&rt->lock, NULL);
+    pthread_cond_init(&rt->changed, NULL);
+    stop_init(rt);
+    return 0;
+}
+
+static void runtime_fini(struct runtime *rt)
+{
+    mesh_destroy(&rt->mesh);
+    pthread_mutex_destroy(&rt->lock);
+    pthread_cond_destroy(&rt->changed);
+    free(rt->workers);
+}
+
+/* A thread that could not be made reports in its place. */
+static void count_missing(struct runtime *rt, unsigned from, int error)
+{
+    pthread_mutex_lock(&rt->lock);
+    rt->workers[from].error = error;
+    snprintf(rt->workers[from].why, sizeof rt->workers[from].why, "cannot make a thread: %s",
+             strerror(-error));
+    rt->reported += rt->n - from;
+    rt->failed += rt->n - from;
+    pthread_cond_broadcast(&rt->changed);
+    pthread_mutex_unlock(&rt->lock);
+}
+
+/* Runs every shard to its end; shard 0 on this thread. Returns the first error of a start. */
+static int run_workers(struct runtime *rt)
+{
+    unsigned made = 1;
+    int error = 0;
+
+    while (made < rt->n && error == 0) {
+        error = -pthread_create(&rt->workers[made].thread, NULL, worker_thread, &rt->workers[made]);
+        made += error == 0;
+    }
+    if (error != 0)
+        count_missing(rt, made, error);
+    name_thread(&rt->workers[0], NULL);
+    worker_run(&rt->workers[0]);
+    for (unsigned i = 1; i < made; i++)
+        pthread_join(rt->workers[i].thread, NULL);
+    for (unsigned i = 0; i < rt->n; i++)
+        if (rt->workers[i].error != 0) {
+            snprintf(start_error, sizeof start_error, "shard %u: %s", i,
+                     rt->workers[i].why[0] != '\0' ? rt->workers[i].why
+                                                   : strerror(-rt->workers[i].error));
+            return rt->workers[i].error;
+        }
+    return 0;
+}
+
+int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *arg, int *value)
+{
+    struct runtime *rt, *none = NULL;
+    struct surroundings was = {0};
+    int error;
+
+    start_error[0] = '\0';
+    if (shard_self != NULL)
+        return -EDEADLK;
+    if (main_fn == NULL) {
+        snprintf(start_error, sizeof start_error, "ouro_run: main_fn is NULL");
+        return -EINVAL;
+    }
+    rt = calloc(1, sizeof *rt);
+    if (rt == NULL)
+        return -ENOMEM;
+    error = runtime_init(rt, options);
+    if (error != 0) {
+        free(rt);
+        return error;
+    }
+    rt->main_fn = main_fn;
+    rt->main_arg = arg;
+    if (!cas_acq_rel(&running, &none, rt)) { /* pairs with runtime_hold() */
+        snprintf(start_error, sizeof start_error, "a runtime runs in this process already");
+        error = -EBUSY;
+    } else {
+        change_surroundings(&was, &rt->options);
+        error = run_workers(rt);
+        restore_surroundings(&was);
+        retire();
+        if (error == 0 && value != NULL)
+            *value = rt->value;
+    }
+    runtime_fini(rt);
+    free(rt);
+    return error;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/* Fibers: a task with a stack. The control block is at the top of the fiber's own stack, so a parked
+ * fiber costs one page:
+ *
+ *      top of the stack ─► struct fiber │ copy of the argument │ frames …
+ *
+ * A handle outlives its fiber when somebody may still ask how it ended:
+ *
+ *      FREE ─spawn─► RUNNING ─end─┬─ joined by then, or not joinable ─► FREE, generation + 1
+ *                                 └─► ZOMBIE ─join, or scope closed ─► FREE, generation + 1
+ */
+#include "shard/fiber.h"
+#include "shard/op.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define HANDLE_NONE    UINT32_MAX
+#define GENERATION_ONE (UINT64_C(1) << 36)
+
+static struct fiber *fiber_of(struct ouro_task *t)
+{
+    return container_of(t, struct fiber, task);
+}
+
+struct fiber *fiber_at(const void *top)
+{
+    return (struct fiber *)((uintptr_t)top - FIBER_BLOCK_BYTES);
+}
+
+/* --- handles ----------------------------------------------------------------------------------- */
+
+int fibers_init(struct shard *s)
+{
+    struct fiber_handles *h = &s->handles;
+    void *p;
+
+    h->count = s->options->max_fibers;
+    p = mmap(NULL, h->count * sizeof(struct fiber_handle), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    h->handle = p;
+    h->free_head = HANDLE_NONE;
+    return 0;
+}
+
+void fibers_destroy(struct shard *s)
+{
+    if (s->handles.handle != NULL)
+        munmap(s->handles.handle, s->handles.count * sizeof(struct fiber_handle));
+    s->handles.handle = NULL;
+}
+
+static uint32_t handle_take(struct shard *s, struct fiber *f)
+{
+    struct fiber_handles *h = &s->handles;
+    uint32_t i = h->free_head;
+    struct fiber_handle *x;
+
+    if (i != HANDLE_NONE)
+        h->free_head = h->handle[i].next;
+    else if (h->fresh < h->count)
+        i = h->fresh++;
+    else
+        return HANDLE_NONE;
+    x = &h->handle[i];
+    if (x->id == 0)
+        x->id = GENERATION_ONE | (uint64_t)s->number << 24 | i;
+    x->fiber = f;
+    return i;
+}
+
+static void handle_free(struct shard *s, uint32_t i)
+{
+    struct fiber_handle *x = &s->handles.handle[i];
+
+    x->id += GENERATION_ONE;
+    if (x->id < GENERATION_ONE)
+        x->id += GENERATION_ONE;
+    x->fiber = NULL;
+    x->next = s->handles.free_head;
+    s->handles.free_head = i;
+}
+
+static struct fiber_handle *handle_find(struct shard *s, ouro_fiber fiber)
+{
+    uint32_t i = (uint32_t)fiber.id & 0xffffff;
+
+    if (i >= s->handles.fresh || s->handles.handle[i].id != fiber.id)
+        return NULL;
+    return &s->handles.handle[i];
+}
+
+/* The zombies of a scope: a ring of handles through next and previous; the scope holds one's number + 1. */
+static void zombie_add(struct shard *s, struct ouro_scope *scope, uint32_t i)
+{
+    struct fiber_handle *x = &s->handles.handle[i];
+
+    x->fiber = NULL;
+    x->scope = scope;
+    x->previous = HANDLE_NONE;
+    x->next = scope->zombies == 0 ? HANDLE_NONE : (uint32_t)(scope->zombies - 1);
+    if (x->next != HANDLE_NONE)
+        s->handles.handle[x->next].previous = i;
+    scope->zombies = (uint64_t)i + 1;
+}
+
+static void zombie_remove(struct shard *s, uint32_t i)
+{
+    struct fiber_handle *x = &s->handles.handle[i];
+
+    if (x->next != HANDLE_NONE)
+        s->handles.handle[x->next].previous = x->previous;
+    if (x->previous != HANDLE_NONE)
+        s->handles.handle[x->previous].next = x->next;
+    else
+        x->scope->zombies = x->next == HANDLE_NONE ? 0 : (uint64_t)x->next + 1;
+    handle_free(s, i);
+}
+
+void fiber_handle_forget(struct shard *s, uint64_t zombies)
+{
+    while (zombies != 0) {
+        uint32_t i = (uint32_t)(zombies - 1);
+        uint32_t next = s->handles.handle[i].next;
+
+        handle_free(s, i);
+        zombies = next == HANDLE_NONE ? 0 : (uint64_t)next + 1;
+    }
+}
+
+/* --- life -------------------------------------------------------------------------------------- */
+
+static void note_stack_use(struct shard *s, const struct fiber *f)
+{
+    size_t bytes = stack_high_water(f->pool, f->top);
+
+    for (uint32_t i = 0; i < s->stack_uses; i++)
+        if (strcmp(s->stack_use[i].name, f->task.name) == 0) {
+            if (bytes > s->stack_use[i].bytes)
+                s->stack_use[i].bytes = bytes;
+            return;
+        }
+    if (s->stack_uses < FIBER_STACK_NAMES)
+        s->stack_use[s->stack_uses++] = (struct stack_use){f->task.name, bytes};
+}
+
+/* The handle keeps how it ended, unless somebody was already waiting to hear it, or nobody may ask. */
+static void settle_handle(struct shard *s, struct fiber *f, bool joined)
+{
+    struct fiber_handle *x;
+
+    if (f->handle == HANDLE_NONE)
+        return;
+    if (!f->joinable || joined) {
+        handle_free(s, f->handle);
+        return;
+    }
+    x = &s->handles.handle[f->handle];
+    x->result = f->task.result;
+    x->how = (f->task.flags & TASK_ABORTED) != 0     ? OURO_END_ABORTED
+             : (f->task.flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
+                                                     : OURO_END_RETURNED;
+    zombie_add(s, f->task.scope, f->handle);
+}
+
+static void fiber_main(void *arg)
+{
+    struct fiber *f = arg;
+    struct shard *s = shard_self;
+    int value = -ECANCELED;
+    bool joined;
+
+    if ((f->task.flags & TASK_CANCELLED) != 0 && !f->must_run)
+        f->task.flags |= TASK_ABORTED;
+    else
+        value = f->fn(f->arg);
+    joined = f->task.joins != NULL;
+    if (f->task.ops == NULL) {
+        f->task.result = value;
+        settle_handle(s, f, joined);
+    }
+    task_finish(s, &f->task, value);
+    context_exit(&f->context, &s->context, f);
+}
+
+/* What the scheduler calls: on with it, until it waits or ends. */
+static void fiber_resume(struct ouro_task *t)
+{
+    struct fiber *f = fiber_of(t);
+    struct shard *s = shard_self;
+    struct fiber *ended = context_switch(&s->context, &f->context, NULL);
+
+    if (ended == NULL)
+        return;
+    if (OURO_UNLIKELY(s->options->track_stack_use))
+        note_stack_use(s, ended);
+    context_destroy(&ended->context);
+    stack_free(ended->pool, ended->top);
+}
+
+/* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is about
+ * to write into whatever comes to lie there. */
+static void check_frames(struct shard *s, struct fiber *f)
+{
+#if OURO_CHECKED
+    uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top), sp = (uintptr_t)__builtin_frame_address(0);
+
+    for (struct ouro_op *op = f->task.ops; op != NULL; op = op->next)
+        ensure((uintptr_t)op < low || (uintptr_t)op >= sp,
+               "task '%s' on shard %u left a block with '%s' pending in it, started at %p; await it, or "
+               "declare it with OURO_OP",
+               f->task.name, s->number, future_name(&op->future), op->place);
+#else
+    (void)s;
+    (void)f;
+#endif
+}
+
+void fiber_suspend(struct shard *s, struct ouro_task *self)
+{
+    struct fiber *f = fiber_of(self);
+
+    check_frames(s, f);
+    context_switch(&f->context, &s->context, NULL);
+}
+
+struct ouro_task *fiber_running(struct shard *s, const char *what)
+{
+    struct ouro_task *t = s->current;
+
+    if (t == &s->idle_task)
+        return NULL;
+    ensure((t->flags & TASK_FIBER) != 0,
+           "task '%s' on shard %u is stackless and called %s, which only a fiber can wait in; use "
+           "OURO_AWAIT",
+           t->name, s->number, what);
+    return t;
+}
+
+/* --- spawn ------------------------------------------------------------------------------------- */
+
+static const struct ouro_spawn_options spawn_defaults = {.must_run = true};
+
+static struct stack_pool *pool_for(struct shard *s, size_t bytes)
+{
+    for (size_t i = 0; i < array_size(s->stacks); i++)
+        if (bytes <= s->stacks[i].stack_bytes)
+            return &s->stacks[i];
+    return NULL;
+}
+
+static int spawn_check(const struct shard *s, const struct ouro_scope *scope, ouro_task_fn *fn,
+                       const void *arg, size_t arg_bytes, const struct ouro_spawn_options *o)
+{
+    if (fn == NULL || arg_bytes > OURO_SPAWN_ARG_MAX || (arg == NULL && arg_bytes != 0))
+        return -EINVAL;
+    if (o != &spawn_defaults && o->size != sizeof *o)
+        return -EINVAL;
+    if (scope->cancelled || (scope == &s->root && s->stopping))
+        return -ECANCELED;
+    return 0;
+}
+
+static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *top, const void *arg,
+                                size_t arg_bytes)
+{
+    struct fiber *f = fiber_at(top);
+    char *below = (char *)f - ((arg_bytes + 15) & ~(size_t)15);
+
+    (void)s;
+    f->task = (struct ouro_task){.resume = fiber_resume, .flags = TASK_FIBER};
+    f->top = top;
+    f->pool = pool;
+    f->handle = HANDLE_NONE;
+    f->arg = (void *)(uintptr_t)arg;
+    if (arg_bytes != 0)
+        f->arg = memcpy(below, arg, arg_bytes);
+    context_make(&f->context, stack_limit(pool, top), below, fiber_main, f);
+    return f;
+}
+
+int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn, const void *arg, size_t arg_bytes,
+                    const struct ouro_spawn_options *options, ouro_fiber *out)
+{
+    const struct ouro_spawn_options *o = options != NULL ? options : &spawn_defaults;
+    struct shard *s = shard_self;
+    struct stack_pool *pool;
+    struct fiber *f;
+    void *top;
+    int error;
+
+    if (s == NULL)
+        return -EPERM;
+    scope = scope != NULL ? scope : &s->root;
+    error = spawn_check(s, scope, fn, arg, arg_bytes, o);
+    if (error != 0)
+        return error;
+    pool = pool_for(s, o->stack_bytes);
+    if (pool == NULL)
+        return -EINVAL;
+    error = stack_alloc(pool, &top);
+    if (error != 0)
+        return error;
+    f = fiber_make(s, pool, top, arg, arg_bytes);
+    f->fn = fn;
+    f->joinable = o->joinable;
+    f->must_run = o->must_run;
+    f->task.name = o->name != NULL ? o->name : "fiber";
+    if (o->joinable || out != NULL) {
+        f->handle = handle_take(s, f);
+        if (f->handle == HANDLE_NONE) {
+            stack_free(pool, top);
+            return -EAGAIN;
+        }
+    }
+    if (out != NULL)
+        out->id = s->handles.handle[f->handle].id;
+    task_enter_scope(scope, &f->task);
+    task_push(s, &f->task);
+    s->counters.spawns++;
+    return 0;
+}
+
+/* --- join, cancel, yield ------------------------------------------------------------------------- */
+
+int ouro_join_start(struct ouro_join *join, ouro_fiber fiber)
+{
+    struct shard *s = shard_self;
+    struct fiber_handle *x = s != NULL ? handle_find(s, fiber) : NULL;
+    int error = s == NULL ? -EPERM : x == NULL ? -ESRCH : 0;
+
+    if (join == NULL)
+        return -EINVAL;
+    *join = (struct ouro_join){0};
+    if (error == 0 && x->fiber != NULL && !x->fiber->joinable)
+        error = -EINVAL;
+    if (error == 0 && x->fiber != NULL && x->fiber->task.joins != NULL)
+        error = -ESRCH; /* somebody else's already */
+    if (error != 0) {
+        op_refuse(&join->op, error);
+        return error;
+    }
+    if (x->fiber != NULL)
+        return join_on(s, join, &x->fiber->task, __builtin_return_address(0));
+    op_refuse(&join->op, x->result);
+    join->joined = true;
+    join->how = x->how;
+    zombie_remove(s, (uint32_t)(x - s->handles.handle));
+    return 0;
+}
+
+int ouro_fiber_cancel(ouro_fiber fiber)
+{
+    struct shard *s = shard_self;
+    struct fiber_handle *x;
+
+    if (s == NULL)
+        return -EPERM;
+    x = handle_find(s, fiber);
+    if (x == NULL || x->fiber == NULL)
+        return -ESRCH;
+    task_cancel(s, &x->fiber->task);
+    return 0;
+}
+
+int ouro_yield(void)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self = s != NULL ? fiber_running(s, "ouro_yield") : NULL;
+
+    if (self == NULL)
+        return -EPERM;
+    if (task_cancelled(self))
+        return -ECANCELED;
+    task_push(s, self);
+    fiber_suspend(s, self);
+    return task_cancelled(self) ? -ECANCELED : 0;
+}
+
+int ouro_stack_use(void (*each)(void *ctx, const char *name, size_t bytes), void *ctx)
+{
+    struct shard *s = shard_self;
+
+    if (s == NULL)
+        return -EPERM;
+    if (each == NULL)
+        return -EINVAL;
+    for (uint32_t i = 0; i < s->stack_uses; i++)
+        each(ctx, s->stack_use[i].name, s->stack_use[i].bytes);
+    return 0;
+}

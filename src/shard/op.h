@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting operations: from a handle to an SQE, and what the completion finds in user_data.
+ *
+ * user_data of an operation is its address with a tag in the low three bits; the reaper (reap.c) needs
+ * no table and calls nothing through a pointer. */
+#ifndef SHARD_OP_H
+#define SHARD_OP_H
+
+#include <errno.h>
+#include "shard/task.h"
+
+enum op_tag {
+    TAG_OP = 0,
+    TAG_ZC = 1,
+    TAG_RECV_SOURCE = 2,
+    TAG_ACCEPT_SOURCE = 3,
+    TAG_INTERNAL = 4, /* no address: enum op_internal in bits 3-7, payload above */
+};
+
+enum op_internal {
+    INTERNAL_CANCEL = 0, /* the answer to a cancellation: nothing to do */
+    INTERNAL_BELL = 1,
+    INTERNAL_CLOSE = 2, /* of a descriptor nobody waits for; payload: its slot */
+};
+
+static inline uint64_t op_user_data(const struct ouro_op *op, enum op_tag tag)
+{
+    return (uint64_t)(uintptr_t)op | tag;
+}
+
+static inline uint64_t op_internal_data(enum op_internal what, uint64_t payload)
+{
+    return payload << 8 | (uint64_t)what << 3 | TAG_INTERNAL;
+}
+
+/* The first half of every start: the shard, the task's consent, an SQE. On NULL the future is DONE with
+ * the error. */
+static inline struct io_uring_sqe *op_begin(struct shard *s, struct ouro_op *op, unsigned opcode,
+                                            const void *place)
+{
+    struct io_uring_sqe *sqe;
+
+    if (OURO_UNLIKELY(s == NULL)) {
+        op_refuse(op, -EPERM);
+        return NULL;
+    }
+    if (OURO_UNLIKELY(task_cancelled(s->current))) {
+        op_refuse(op, -ECANCELED);
+        return NULL;
+    }
+    sqe = ring_sqe(&s->ring);
+    if (OURO_UNLIKELY(sqe == NULL)) {
+        op_refuse(op, -ENOMEM);
+        return NULL;
+    }
+    op_init(s, op, KIND_OP, place);
+    op->future.opcode = (uint16_t)opcode;
+    return sqe;
+}
+
+/* The same on a handle: also checks it and holds its slot until completion. */
+static inline struct io_uring_sqe *op_begin_on(struct shard *s, struct ouro_op *op, uint64_t handle,
+                                               enum slot_kind kind, unsigned opcode,
+                                               const void *place, struct slot **slot)
+{
+    struct io_uring_sqe *sqe;
+
+    if (OURO_UNLIKELY(s != NULL && (*slot = slots_find(&s->slots, handle, kind)) == NULL)) {
+        op_refuse(op, -EBADF);
+        return NULL;
+    }
+    sqe = op_begin(s, op, opcode, place);
+    if (OURO_LIKELY(sqe != NULL)) {
+        op->slot = slot_index(&s->slots, *slot);
+        (*slot)->inflight++;
+    }
+    return sqe;
+}
+
+/* The second half, after the prep helper: aims at the descriptor and names the operation. */
+static inline void op_go(struct ouro_op *op, struct io_uring_sqe *sqe, const struct slot *slot,
+                         enum op_tag tag)
+{
+    if (slot != NULL)
+        slot_aim(slot, sqe);
+    sqe->user_data = op_user_data(op, tag);
+}
+
+/* An operation on the slot is over. */
+static inline void op_release_slot(struct shard *s, struct ouro_op *op)
+{
+    struct slot *slot;
+
+    if (op->slot == SLOT_NONE)
+        return;
+    slot = &s->slots.slot[op->slot];
+    op->slot = SLOT_NONE;
+    if (--slot->inflight == 0 && slot->drained != NULL)
+        future_complete(s, slot->drained, 0);
+}
+
+/* Asks the kernel to cancel what carries this user_data. */
+static inline void op_ask_cancel(struct shard *s, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+
+    if (sqe == NULL)
+        return; /* no memory: the operation ends in its own time, and is waited for */
+    io_uring_prep_cancel64(sqe, user_data, 0);
+    sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
+    s->counters.cancels++;
+}
+
+/* Sources, reaped (recv_source.c, accept_source.c). */
+void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
+void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
+
+/* Closes a slot's descriptor without anyone waiting. Nothing may be in flight on it. */
+void op_close_detached(struct shard *s, struct slot *slot);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking completions: each is stored in its operation, and the waiter is linked into the run queue. No
+ * user code runs here. */
+#include "shard/reap.h"
+#include "shard/op.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+void reap_arm_bell(struct shard *s)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+
+    if (sqe == NULL)
+        return; /* tried again next turn */
+    io_uring_prep_poll_multishot(sqe, s->mesh.mesh->bells[s->number].eventfd, POLLIN | EPOLLET);
+    sqe->user_data = op_internal_data(INTERNAL_BELL, 0);
+    s->bell_armed = true;
+}
+
+static void internal(struct shard *s, const struct io_uring_cqe *cqe)
+{
+    switch ((cqe->user_data >> 3) & 31) {
+    case INTERNAL_BELL:
+        if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+            s->bell_armed = false;
+        break;
+    case INTERNAL_CLOSE: {
+        struct slot *slot = &s->slots.slot[cqe->user_data >> 8 & 0xffffff];
+
+        /* [SLOT-3]: the slot may have been handed out again; then it is not closing. */
+        if (slot->closing && (cqe->user_data >> 32 & 0xffffff) == (slot->id >> 36 & 0xffffff))
+            slots_free(&s->slots, slot->id);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+void op_close_detached(struct shard *s, struct slot *slot)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+    uint64_t payload = slot_index(&s->slots, slot) | (slot->id >> 36 & 0xffffff) << 24;
+
+    slot->closing = true;
+    if (sqe == NULL)
+        return; /* no memory: it stays open, is counted at stop, and ends with the ring */
+    if (slot->direct)
+        io_uring_prep_close_direct(sqe, (unsigned)slot->fd);
+    else
+        io_uring_prep_close(sqe, slot->fd);
+    sqe->user_data = op_internal_data(INTERNAL_CLOSE, payload);
+}
+
+/* Zero-copy send: the first completion says what was sent, the second that the buffer is free. Only
+ * the second ends it; an error may come without a second one. */
+static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
+{
+    struct ouro_send_zc *z = container_of(op, struct ouro_send_zc, op);
+    bool more = (flags & IORING_CQE_F_MORE) != 0;
+    bool notice_only = (flags & IORING_CQE_F_NOTIF) != 0;
+
+    if (!more) {
+        op_release_slot(s, op);
+        op_unlink(op);
+    }
+    if (!notice_only)
+        future_complete(s, &op->future, result);
+    if (!more)
+        future_complete(s, &z->released,
+                        notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0);
+}
+
+static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
+{
+    struct ouro_op *op = (struct ouro_op *)(uintptr_t)(cqe->user_data & ~UINT64_C(7));
+
+    switch (cqe->user_data & 7) {
+    case TAG_OP:
+        op->cqe_flags = cqe->flags;
+        op_release_slot(s, op);
+        op_complete(s, op, cqe->res);
+        break;
+    case TAG_ZC:
+        zc_complete(s, op, cqe->res, cqe->flags);
+        break;
+    case TAG_RECV_SOURCE:
+        recv_source_complete(s, op, cqe->res, cqe->flags);
+        break;
+    case TAG_ACCEPT_SOURCE:
+        accept_source_complete(s, op, cqe->res, cqe->flags);
+        break;
+    case TAG_INTERNAL:
+        internal(s, cqe);
+        break;
+    default:
+        fatal("a completion with user data %#llx", (unsigned long long)cqe->user_data);
+    }
+}
+
+void reap(struct shard *s)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, n = 0;
+
+    ring_for_each_cqe(&s->ring, head, cqe) {
+        one(s, cqe);
+        n++;
+    }
+    if (n != 0)
+        ring_advance(&s->ring, n);
+    s->counters.completions += n;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Receive sources. Completions are queued through the descriptors of the buffers themselves. The
+ * operation is re-armed from here whenever the kernel ended it and the source goes on.
+ *
+ *   [RECV-1] The source is in its task's list from open until the last completion: its memory stays.
+ *   [RECV-2] A buffer the kernel named is queued or put back, whatever else the completion says.
+ *   [RECV-3] `ready` is DONE exactly while there is a buffer to take or the end has come.
+ *   [RECV-4] A source without an operation in the kernel is PAUSED, PARKED or ended.
+ */
+#include "shard/op.h"
+
+#define HOLD_DEFAULT 16
+#define FITS_UP      2  /* full buffers in a row before larger ones are used */
+#define FITS_DOWN    64 /* receives in a row that a small one would have held */
+
+enum source_flag {
+    ARMED = 1,     /* an operation is in the kernel */
+    ASKED = 2,     /* and its cancellation was asked for */
+    PAUSED = 4,    /* the queue is full */
+    PARKED = 8,    /* no buffer was left */
+    STOPPING = 16, /* does not go on */
+    ENDED = 32,
+    OPEN = 64, /* set from open to close */
+};
+
+static struct pool *pool_of(struct shard *s, uint32_t id)
+{
+    return &s->pools[id >> 16];
+}
+
+/* The last completion was taken, or no operation is in the kernel. */
+static void end(struct shard *s, struct ouro_recv_source *r, int result)
+{
+    r->flags |= ENDED;
+    r->end = result;
+    op_complete(s, &r->op, result);
+    if (r->ready.state != OURO_DONE)
+        future_complete(s, &r->ready, 0);
+}
+
+static void park(struct shard *s, struct ouro_recv_source *r)
+{
+    struct pool *p = &s->pools[r->group];
+
+    r->flags |= PARKED;
+    r->parked_next = NULL;
+    r->parked_pprev = p->parked_tail;
+    *p->parked_tail = r;
+    p->parked_tail = &r->parked_next;
+    s->counters.receives_parked++;
+}
+
+static void unpark(struct shard *s, struct ouro_recv_source *r)
+{
+    struct pool *p = &s->pools[r->group];
+
+    r->flags &= (uint8_t)~PARKED;
+    *r->parked_pprev = r->parked_next;
+    if (r->parked_next != NULL)
+        r->parked_next->parked_pprev = r->parked_pprev;
+    else
+        p->parked_tail = r->parked_pprev;
+}
+
+static void arm(struct shard *s, struct ouro_recv_source *r)
+{
+    struct slot *slot = slots_find(&s->slots, r->conn.id, SLOT_CONN);
+    struct io_uring_sqe *sqe = slot != NULL ? ring_sqe(&s->ring) : NULL;
+
+    if (sqe == NULL) { /* the connection is being closed; or no memory */
+        end(s, r, slot == NULL ? -ECANCELED : -ENOMEM);
+        return;
+    }
+    io_uring_prep_recv_multishot(sqe, 0, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = s->pools[r->group].group;
+    r->op.slot = slot_index(&s->slots, slot);
+    slot->inflight++;
+    op_go(&r->op, sqe, slot, TAG_RECV_SOURCE);
+    r->flags |= ARMED;
+}
+
+static void ask_cancel(struct shard *s, struct ouro_recv_source *r)
+{
+    if ((r->flags & (ARMED | ASKED)) != ARMED)
+        return;
+    r->flags |= ASKED;
+    op_ask_cancel(s, op_user_data(&r->op, TAG_RECV_SOURCE));
+}
+
+static uint16_t fits_enough(const struct ouro_recv_source *r)
+{
+    return r->group == 0 ? FITS_UP : FITS_DOWN;
+}
+
+/* Full buffers argue for larger ones, nearly empty large ones for small ones. When there were enough the
+ * operation is ended, and re-armed with the other size. */
+static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len)
+{
+    bool argues = r->group == 0 ? len == s->pools[0].bytes : len <= s->pools[0].bytes / 2;
+
+    if (s->pools[1].br == NULL)
+        return;
+    r->fits = argues ? (uint16_t)(r->fits + 1) : 0;
+    if (r->fits >= fits_enough(r))
+        ask_cancel(s, r);
+}
+
+static void queue(struct shard *s, struct ouro_recv_source *r, uint32_t bid, uint32_t len)
+{
+    struct pool *p = &s->pools[r->group];
+    uint32_t id = (uint32_t)r->group << 16 | bid;
+
+    pool_taken(p, bid, len);
+    if (r->queued++ == 0)
+        r->head = id;
+    else
+        pool_of(s, r->tail)->buffer[r->tail & 0xffff].next = id;
+    r->tail = id;
+    weigh_size(s, r, len);
+    if (r->ready.state != OURO_DONE)
+        future_complete(s, &r->ready, 0);
+    if (r->queued >= r->hold_max) {
+        r->flags |= PAUSED;
+        ask_cancel(s, r);
+    }
+}
+
+/* No buffer was left. Another may have come back meanwhile. True: parked. */
+static bool ran_dry(struct shard *s, struct ouro_recv_source *r)
+{
+    struct pool *p = &s->pools[r->group];
+
+    p->dry++;
+    if (p->in_ring != 0 || pool_grow(p))
+        return false;
+    park(s, r);
+    return true;
+}
+
+/* The kernel ended the operation: does the source go on, and how? */
+static void ended(struct shard *s, struct ouro_recv_source *r, int result)
+{
+    r->flags &= (uint8_t)~(ARMED | ASKED);
+    op_release_slot(s, &r->op);
+    if (r->fits >= fits_enough(r)) {
+        r->group ^= 1;
+        r->fits = 0;
+    }
+    if (result == 0 || (result < 0 && result != -ENOBUFS && result != -ECANCELED))
+        end(s, r, result);
+    else if ((r->flags & STOPPING) != 0)
+        end(s, r, -ECANCELED);
+    else if (result == -ENOBUFS && ran_dry(s, r))
+        return; /* goes on when a buffer comes back */
+    else if ((r->flags & PAUSED) == 0)
+        arm(s, r);
+}
+
+void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
+{
+    struct ouro_recv_source *r = container_of(op, struct ouro_recv_source, op);
+    uint32_t bid = flags >> IORING_CQE_BUFFER_SHIFT;
+
+    if ((flags & IORING_CQE_F_BUFFER) != 0 && result > 0) { /* [RECV-2] */
+        queue(s, r, bid, (uint32_t)result);
+    } else if ((flags & IORING_CQE_F_BUFFER) != 0) {
+        pool_taken(&s->pools[r->group], bid, 0);
+        pool_put(&s->pools[r->group], bid);
+    }
+    if ((flags & IORING_CQE_F_MORE) == 0)
+        ended(s, r, result);
+}
+
+int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max)
+{
+    struct shard *s = shard_self;
+
+    if (source == NULL)
+        return -EINVAL;
+    *source = (struct ouro_recv_source){.conn = conn};
+    op_refuse(&source->op, -EINVAL);
+    future_init(&source->ready, KIND_EVENT);
+    if (s == NULL)
+        return -EPERM;
+    if (task_cancelled(s->current))
+        return -ECANCELED;
+    if (slots_find(&s->slots, conn.id, SLOT_CONN) == NULL)
+        return -EBADF;
+    op_init(s, &source->op, KIND_SOURCE, __builtin_return_address(0));
+    source->hold_max = hold_max != 0 ? hold_max : HOLD_DEFAULT;
+    source->flags = OPEN;
+    arm(s, source);
+    return 0;
+}
+
+int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
+{
+    struct shard *s = shard_self;
+    struct pool *p;
+    uint32_t id;
+
+    if (r == NULL || out == NULL)
+        return -EINVAL;
+    if (s == NULL)
+        return -EPERM;
+    if (task_cancelled(s->current))
+        return -ECANCELED;
+    if (r->queued == 0)
+        return (r->flags & ENDED) != 0 ? r->end : (r->flags & OPEN) != 0 ? -EAGAIN : -EBADF;
+    id = r->head;
+    p = pool_of(s, id);
+    r->head = p->buffer[id & 0xffff].next;
+    if (--r->queued == 0 && (r->flags & ENDED) == 0)
+        r->ready.state = OURO_PENDING; /* [RECV-3] */
+    *out = (struct ouro_buf){
+        .data = pool_address(p, id & 0xffff), .len = p->buffer[id & 0xffff].len, .id = id + 1};
+    if ((r->flags & PAUSED) != 0 && r->queued <= r->hold_max / 2) {
+        r->flags &= (uint8_t)~PAUSED;
+        if ((r->flags & (ARMED | PARKED | ENDED | STOPPING)) == 0)
+            arm(s, r);
+    }
+    return (int)out->len;
+}
+
+static void give_back(struct shard *s, uint32_t id)
+{
+    struct pool *p = pool_of(s, id);
+
+    ensure(p->buffer[id & 0xffff].out, "a receive buffer was released twice");
+    pool_put(p, id & 0xffff);
+    if (OURO_UNLIKELY(p->parked != NULL)) {
+        struct ouro_recv_source *r = p->parked;
+
+        unpark(s, r);
+        if ((r->flags & PAUSED) == 0)
+            arm(s, r);
+    }
+}
+
+void ouro_buf_release(struct ouro_buf *buf)
+{
+    struct shard *s = shard_self;
+
+    if (buf == NULL || buf->id == 0)
+        return;
+    ensure(s != NULL, "a receive buffer was released on a thread that is no shard");
+    give_back(s, buf->id - 1);
+    *buf = (struct ouro_buf){0};
+}
+
+void ouro_recv_source_stop(struct ouro_recv_source *r)
+{
+    struct shard *s = shard_self;
+
+    if (s == NULL || r == NULL || (r->flags & (OPEN | ENDED)) != OPEN)
+        return;
+    r->flags |= STOPPING;
+    if ((r->flags & PARKED) != 0)
+        unpark(s, r);
+    if ((r->flags & ARMED) != 0)
+        ask_cancel(s, r);
+    else
+        end(s, r, -ECANCELED);
+}
+
+int ouro_recv_source_close(struct ouro_recv_source *r)
+{
+    struct shard *s = shard_self;
+    struct ouro_task *self;
+
+    if (s == NULL)
+        return -EPERM;
+    if (r == NULL)
+        return -EINVAL;
+    if ((r->flags & OPEN) == 0)
+        return 0;
+    ouro_recv_source_stop(r);
+    if ((r->flags & ENDED) == 0) {
+        self = fiber_running(s, "ouro_recv_source_close");
+        while ((r->flags & ENDED) == 0) {
+            r->op.future.waiter = self;
+            fiber_wait(s, self);
+        }
+    }
+    for (; r->queued != 0; r->queued--) {
+        uint32_t id = r->head;
+
+        r->head = pool_of(s, id)->buffer[id & 0xffff].next;
+        give_back(s, id);
+    }
+    r->flags = 0;
+    r->ready.state = OURO_IDLE;
+    return 0;
+}

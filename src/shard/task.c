@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "shard/op.h"
+
+#include <ouro/timer.h>
+#include <stddef.h>
+
+static const char *end_name(const struct ouro_task *t)
+{
+    return t->name != NULL ? t->name : "task";
+}
+
+/* Says which operations a task leaves behind, and ends the process: the kernel would write into a frame
+ * that is gone. */
+static _Noreturn void abandoned(const struct shard *s, const struct ouro_task *t)
+{
+    const struct ouro_op *op = t->ops;
+
+    for (; op->next != NULL; op = op->next)
+        notice("task '%s' on shard %u ends with '%s' pending, started at %p", end_name(t), s->number,
+               future_name(&op->future), op->place);
+    fatal("task '%s' on shard %u ends with '%s' pending, started at %p; await it, or declare it with "
+          "OURO_OP",
+          end_name(t), s->number, future_name(&op->future), op->place);
+}
+
+void task_finish(struct shard *s, struct ouro_task *t, int value)
+{
+    struct ouro_join *j, *next;
+    struct ouro_scope *scope = t->scope;
+    uint8_t how = (t->flags & TASK_ABORTED) != 0     ? OURO_END_ABORTED
+                  : (t->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
+                                                     : OURO_END_RETURNED;
+
+    if (OURO_UNLIKELY(t->ops != NULL))
+        abandoned(s, t); /* [TASK-2] */
+    t->result = value;
+    t->state = OURO_TASK_ENDED;
+    for (j = t->joins; j != NULL; j = next) {
+        next = j->next;
+        j->how = how;
+        j->joined = true;
+        j->task = NULL;
+        op_complete(s, &j->op, value);
+    }
+    t->joins = NULL;
+    if (scope != NULL)
+        scope_child_ended(s, scope, t);
+}
+
+void ouro_task_end(struct ouro_task *task, int value)
+{
+    task->point = 0;
+    task_finish(shard_self, task, value);
+}
+
+void ouro_task_yield(struct ouro_task *task)
+{
+    task_push(shard_self, task);
+}
+
+/* Cancelled tasks wake, find out at their wait, and cancel what they wait for; their scopes pass it on. */
+void task_cancel(struct shard *s, struct ouro_task *t)
+{
+    if (t->state == OURO_TASK_ENDED || t->state == OURO_TASK_NONE ||
+        (t->flags & TASK_CANCELLED) != 0)
+        return;
+    t->flags |= TASK_CANCELLED;
+    for (struct ouro_op *op = t->ops; op != NULL; op = op->next)
+        if (op->future.kind == KIND_SCOPE)
+            scope_cancel(s, container_of(op, struct ouro_scope, op));
+    task_wake(s, t);
+}
+
+void ouro_task_cancel(struct ouro_task *task)
+{
+    if (task != NULL && shard_self != NULL)
+        task_cancel(shard_self, task);
+}
+
+int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
+                    void (*resume)(struct ouro_task *), const char *name)
+{
+    struct shard *s = shard_self;
+
+    if (s == NULL)
+        return -EPERM;
+    if (task == NULL || resume == NULL)
+        return -EINVAL;
+    if (task->state != OURO_TASK_NONE && task->state != OURO_TASK_ENDED)
+        return -EBUSY;
+    if (scope == NULL)
+        scope = &s->root;
+    if (scope->cancelled)
+        return -ECANCELED;
+    *task = (struct ouro_task){.resume = resume, .name = name != NULL ? name : "stackless"};
+    task_enter_scope(scope, task);
+    task_push(s, task);
+    return 0;
+}
+
+static void join_begin(struct shard *s, struct ouro_join *j, struct ouro_task *t, const void *place)
+{
+    op_init(s, &j->op, KIND_JOIN, place);
+    j->task = t;
+    j->next = t->joins;
+    t->joins = j;
+}
+
+int join_on(struct shard *s, struct ouro_join *j, struct ouro_task *t, const void *place)
+{
+    if (t == s->current) {
+        op_refuse(&j->op, -EDEADLK);
+        return -EDEADLK;
+    }
+    join_begin(s, j, t, place);
+    return 0;
+}
+
+int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task)
+{
+    struct shard *s = shard_self;
+
+    if (join == NULL)
+        return -EINVAL;
+    *join = (struct ouro_join){0};
+    op_refuse(&join->op, s == NULL ? -EPERM : -EINVAL);
+    if (s == NULL || task == NULL || task->state == OURO_TASK_NONE)
+        return join->op.future.result;
+    if (task->state == OURO_TASK_ENDED) {
+        join->joined = true;
+        join->how = (task->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED : OURO_END_RETURNED;
+        join->op.future.result = task->result;
+        return 0;
+    }
+    return join_on(s, join, task, __builtin_return_address(0));
+}
+
+/* --- calls of several steps ---------------------------------------------------------------------- */
+
+void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *), const char *name,
+                const void *place, bool shielded)
+{
+    struct ouro_task *caller = s->current;
+
+    op_init(s, &c->op, KIND_CALL, place);
+    c->task = (struct ouro_task){.resume = resume, .name = name, .state = OURO_TASK_RUNNING};
+    if (shielded)
+        c->task.flags = TASK_SHIELD_ONE;
+    else if (task_cancelled(caller))
+        c->task.flags = TASK_CANCELLED;
+    s->current = &c->task;
+    resume(&c->task);
+    s->current = caller;
+}
+
+void call_end(struct ouro_task *task, int result)
+{
+    struct shard *s = shard_self;
+    struct call *c = container_of(task, struct call, task);
+
+    task->point = 0;
+    task_finish(s, task, result);
+    op_complete(s, &c->op, result);
+}
+
+/* --- the running task ---------------------------------------------------------------------------- */
+
+struct ouro_task *ouro_current_task(void)
+{
+    struct shard *s = shard_self;
+
+    return s == NULL || s->current == &s->idle_task ? NULL : s->current;
+}
+
+const char *ouro_task_name(void)
+{
+    struct ouro_task *t = ouro_current_task();
+
+    return t == NULL ? "" : t->name;
+}
+
+int ouro_task_set_name(const char *name)
+{
+    struct ouro_task *t = ouro_current_task();
+
+    if (t == NULL)
+        return -EPERM;
+    if (name == NULL)
+        return -EINVAL;
+    t->name = name;
+    return 0;
+}
+
+bool ouro_cancelled(void)
+{
+    struct ouro_task *t = ouro_current_task();
+
+    return t != NULL && task_cancelled(t);
+}
+
+int ouro_shield_enter(void)
+{
+    struct ouro_task *t = ouro_current_task();
+
+    if (t == NULL)
+        return -EPERM;
+    if ((t->flags & TASK_SHIELD_MASK) == TASK_SHIELD_MASK)
+        return -EOVERFLOW;
+    t->flags = (uint8_t)(t->flags + TASK_SHIELD_ONE);
+    return 0;
+}
+
+int ouro_shield_leave(void)
+{
+    struct ouro_task *t = ouro_current_task();
+
+    if (t == NULL)
+        return -EPERM;
+    if ((t->flags & TASK_SHIELD_MASK) == 0)
+        return -EINVAL;
+    t->flags = (uint8_t)(t->flags - TASK_SHIELD_ONE);
+    return 0;
+}
+
+bool ouro_should_yield(void)
+{
+    struct shard *s = shard_self;
+
+    return s != NULL && (ring_cq_ready(&s->ring) ||
+                         (shared_load_relaxed(s->ring.u.sq.kflags) & IORING_SQ_TASKRUN) != 0) &&
+           clock_ticks() >= s->slice_end_ticks;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks, inside: the run queue, waking, operations in flight. The public side is ouro/task.h.
+ *
+ * Waking follows the discipline of condition variables: a future stores its waiter, completion wakes
+ * the waiter once, and whoever wakes looks again at what it waits for. A wake-up too many is harmless.
+ *
+ * Invariants
+ *   [TASK-1] A task is in the run queue exactly when it is READY.
+ *   [TASK-2] A task in the list `ops` of an operation lives: it ends only with that list empty.
+ *   [TASK-3] A future has a waiter only until it fires or its wait ends; completion clears it.
+ *   [TASK-4] An operation that the kernel has is in the list of the task that started it.
+ */
+#ifndef SHARD_TASK_H
+#define SHARD_TASK_H
+
+#include "shard/shard.h"
+
+enum task_flag {
+    TASK_CANCELLED = 1,
+    TASK_FIBER = 2,
+    TASK_ABORTED = 4, /* cancelled before it ran */
+    TASK_FRAME = 8,   /* reserved: memory of the runtime */
+    TASK_SHIELD_ONE = 16,
+    TASK_SHIELD_MASK = 0xf0,
+};
+
+/* Kinds of futures: how they are cancelled, what they are called in reports (future.c). */
+enum future_kind {
+    KIND_OP = 1,   /* one completion from the kernel */
+    KIND_ZC = 2,   /* two completions */
+    KIND_SOURCE = 3, /* many */
+    KIND_CALL = 4, /* several steps: struct call */
+    KIND_TIMER = 5,
+    KIND_JOIN = 6,
+    KIND_EVENT = 7, /* a condition: not cancellable, the wait is */
+    KIND_SCOPE = 8,
+    KIND_SIGNAL = 9,
+};
+
+/* What every call of several steps begins with. */
+struct call {
+    struct ouro_op op;
+    struct ouro_task task;
+};
+
+static inline bool task_cancelled(const struct ouro_task *t)
+{
+    return (t->flags & (TASK_CANCELLED | TASK_SHIELD_MASK)) == TASK_CANCELLED;
+}
+
+static inline void task_push(struct shard *s, struct ouro_task *t)
+{
+    t->state = OURO_TASK_READY;
+    t->run_next = NULL;
+    *s->ready_tail = t;
+    s->ready_tail = &t->run_next;
+}
+
+static inline struct ouro_task *task_pop(struct shard *s)
+{
+    struct ouro_task *t = s->ready;
+
+    if (t != NULL) {
+        s->ready = t->run_next;
+        if (s->ready == NULL)
+            s->ready_tail = &s->ready;
+    }
+    return t;
+}
+
+static inline void task_wake(struct shard *s, struct ouro_task *t)
+{
+    if (t->state == OURO_TASK_WAITING)
+        task_push(s, t);
+}
+
+static inline void future_init(struct ouro_future *f, enum future_kind kind)
+{
+    f->waiter = NULL;
+    f->result = 0;
+    f->state = OURO_PENDING;
+    f->kind = (uint8_t)kind;
+    f->opcode = 0;
+}
+
+static inline void future_complete(struct shard *s, struct ouro_future *f, int result)
+{
+    struct ouro_task *w = f->waiter;
+
+    f->result = result;
+    f->state = OURO_DONE;
+    if (w != NULL) {
+        f->waiter = NULL; /* [TASK-3] */
+        task_wake(s, w);
+    }
+}
+
+static inline void op_link(struct ouro_task *t, struct ouro_op *op)
+{
+    op->next = t->ops;
+    op->pprev = &t->ops;
+    if (op->next != NULL)
+        op->next->pprev = &op->next;
+    t->ops = op;
+}
+
+static inline void op_unlink(struct ouro_op *op)
+{
+    *op->pprev = op->next;
+    if (op->next != NULL)
+        op->next->pprev = op->pprev;
+    op->pprev = NULL;
+}
+
+/* Makes `op` pending and the running task accountable for it. */
+static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind kind,
+                           const void *place)
+{
+    future_init(&op->future, kind);
+    op->place = place;
+    op->slot = SLOT_NONE;
+    op->cqe_flags = 0;
+    op_link(s->current, op);
+}
+
+/* Ends it. */
+static inline void op_complete(struct shard *s, struct ouro_op *op, int result)
+{
+    op_unlink(op);
+    future_complete(s, &op->future, result);
+}
+
+/* An operation that never was: DONE with an error, in no list. */
+static inline void op_refuse(struct ouro_op *op, int error)
+{
+    future_init(&op->future, KIND_OP);
+    op->pprev = NULL;
+    op->slot = SLOT_NONE;
+    op->future.result = error;
+    op->future.state = OURO_DONE;
+}
+
+/* Asks for cancellation; see ouro_cancel(). */
+void future_cancel(struct shard *s, struct ouro_future *f);
+
+/* What a future is, for people: "recv", "sleep", "join", … */
+const char *future_name(const struct ouro_future *f);
+
+/* Suspends the running fiber until it is woken; its state must say what for. */
+void fiber_suspend(struct shard *s, struct ouro_task *self);
+
+/* Sets the state and suspends. */
+static inline void fiber_wait(struct shard *s, struct ouro_task *self)
+{
+    self->state = OURO_TASK_WAITING;
+    fiber_suspend(s, self);
+}
+
+/* The running fiber; aborts with a sentence naming `what` in a stackless task. NULL off tasks. */
+struct ouro_task *fiber_running(struct shard *s, const char *what);
+
+void task_cancel(struct shard *s, struct ouro_task *t);
+
+/* Takes leave of a task: joins, scope. After it a stackless task's memory is the user's. */
+void task_finish(struct shard *s, struct ouro_task *t, int value);
+
+void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t);
+void scope_child_ended(struct shard *s, struct ouro_scope *scope, struct ouro_task *t);
+void scope_init(struct ouro_scope *scope, unsigned flags);
+void scope_cancel(struct shard *s, struct ouro_scope *scope);
+
+/* Begins a call of several steps: links it and runs the first step at once. `shielded`: a release. */
+void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *), const char *name,
+                const void *place, bool shielded);
+
+/* Ends the call from its own step, with its result. Its struct may be gone afterwards. */
+void call_end(struct ouro_task *task, int result);
+
+/* What OURO_BEGIN opened; and the end of a call that got there. */
+#define OURO_BEGIN_END }
+#define CALL_END(task, result)                                                                     \
+    OURO_BEGIN_END                                                                                 \
+    call_end(task, result)
+
+/* Makes the running task wait for `t`. */
+int join_on(struct shard *s, struct ouro_join *j, struct ouro_task *t, const void *place);
+
+int fibers_init(struct shard *s);
+void fibers_destroy(struct shard *s);
+void fiber_handle_forget(struct shard *s, uint64_t zombies);
+
+#endif
