@@ -175,10 +175,13 @@ static void begin_main(struct worker *w)
 
 static void worker_loop(struct worker *w)
 {
-    while (w->phase != EXITING) {
-        shard_turn(w->shard, true);
+    for (;;) {
+        shard_work(w->shard);
         if (OURO_UNLIKELY(w->phase != RUNNING))
             stop_step(w);
+        if (w->phase == EXITING)
+            break;
+        shard_submit(w->shard, true);
     }
     mesh_flush(&w->shard->mesh);
 }

@@ -213,9 +213,8 @@ void stop_step(struct worker *w)
         if (w->number == 0)
             signals_stop(s);
         close_leftovers(w);
-        return;
     }
-    if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0)
+    if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0 && s->ready == NULL)
         announce(w);
     else if ((w->phase == DRAINING || w->phase == CLOSING) && late)
         give_up(w);

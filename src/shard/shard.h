@@ -88,8 +88,10 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
 /* Nothing may be in flight (see shard_quiet()); otherwise what the kernel may still write is leaked. */
 void shard_destroy(struct shard *s);
 
-/* One turn. `may_wait`: block until something happens if there is nothing to do. */
-void shard_turn(struct shard *s, bool may_wait);
+/* One turn in two halves: everything up to running tasks; then handing over to the kernel. `may_wait`:
+ * block until something happens if there is nothing to do. */
+void shard_work(struct shard *s);
+void shard_submit(struct shard *s, bool may_wait);
 
 /* True when no operation of the shard is in the kernel, except the watch on its bell. */
 bool shard_quiet(const struct shard *s);

@@ -98,7 +98,7 @@ static void submit_and_wait(struct shard *s)
     }
 }
 
-static void submit(struct shard *s, bool may_wait)
+void shard_submit(struct shard *s, bool may_wait)
 {
     mesh_flush(&s->mesh);
     pool_publish(&s->pools[0]);
@@ -111,7 +111,7 @@ static void submit(struct shard *s, bool may_wait)
         ring_enter(&s->ring, 0);
 }
 
-void shard_turn(struct shard *s, bool may_wait)
+void shard_work(struct shard *s)
 {
     s->now_ns = clock_now_ns();
     s->counters.turns++;
@@ -119,5 +119,4 @@ void shard_turn(struct shard *s, bool may_wait)
     timers(s);
     mesh_receive(&s->mesh, s);
     run(s);
-    submit(s, may_wait);
 }
