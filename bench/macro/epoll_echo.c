@@ -10,7 +10,6 @@
  *
  *     reading --partial send--> flushing --all sent--> reading --end or error--> closed
  */
-#define _GNU_SOURCE
 #include "common/server.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The load generator of the echo benchmarks; what it does stands in common/load.h. */
-#define _GNU_SOURCE
 #include "common/load.h"
 #include "common/report.h"
 

@@ -16,7 +16,6 @@
  *
  * It is a measuring stick, not a service: a peer that sends and never reads can hold all buffers.
  */
-#define _GNU_SOURCE
 #include "common/server.h"
 
 #include <errno.h>
