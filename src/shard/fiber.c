@@ -334,6 +334,8 @@ int ouro_join_start(struct ouro_join *join, ouro_fiber fiber)
     if (join == NULL)
         return -EINVAL;
     *join = (struct ouro_join){0};
+    if (error == 0 && x->fiber != NULL && &x->fiber->task == s->current)
+        error = -EDEADLK; /* whether or not somebody else waits for it */
     if (error == 0 && x->fiber != NULL && !x->fiber->joinable)
         error = -EINVAL;
     if (error == 0 && x->fiber != NULL && x->fiber->task.joins != NULL)
