@@ -65,9 +65,30 @@ int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns)
     return expired && asked && f->result == -ECANCELED ? -ETIMEDOUT : f->result;
 }
 
+/* The same without a timer: what nearly every wait is. */
 int ouro_await_slow(struct ouro_future *f)
 {
-    return ouro_await_until(f, OURO_FOREVER);
+    struct shard *s = shard_self;
+    struct ouro_task *self = waiting_fiber(s);
+
+    if (self == NULL)
+        return -EPERM;
+    if (f == NULL || f->state == OURO_IDLE)
+        return -EINVAL;
+    while (f->state != OURO_DONE) {
+        if (OURO_UNLIKELY(task_cancelled(self))) {
+            if (f->kind == KIND_EVENT) {
+                stop_waiting(f);
+                return -ECANCELED;
+            }
+            future_cancel(s, f); /* once: it is CANCELLING afterwards */
+            if (f->state == OURO_DONE)
+                break;
+        }
+        f->waiter = self;
+        fiber_wait(s, self);
+    }
+    return f->result;
 }
 
 int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns)
