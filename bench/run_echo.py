@@ -45,7 +45,8 @@ class Echo:
         if subject.startswith("ouro-"):
             program = self.find("ouro-echo")
             return program and [program, "--listen", "127.0.0.1:0", "--cpus", cpu,
-                                "--mode", subject[len("ouro-"):]]
+                                "--mode", subject[len("ouro-"):], "--metrics",
+                                "--buffer", str(min(size, 16384))]
         program = self.find("bench-epoll-echo" if subject == "epoll" else "bench-uring-echo")
         command = program and [program, "--cpus", cpu]
         if command and subject == "uring":

@@ -8,22 +8,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER_BYTES 2048
+#define SMALL_BYTES 2048
+#define LARGE_BYTES 16384
+
+static __thread uint64_t requests; /* received and sent back, of this shard */
 
 /* --- one connection, three times ----------------------------------------------------------------- */
 
-/* A fiber that receives into a small buffer on its own stack. */
-static int echo_fiber(void *arg)
+static int echo_through(ouro_conn conn, char *buf, size_t size)
 {
-    ouro_conn conn = *(ouro_conn *)arg;
-    char buf[BUFFER_BYTES];
     ssize_t n;
 
-    while ((n = ouro_recv(conn, buf, sizeof buf)) > 0)
+    for (; (n = ouro_recv(conn, buf, size)) > 0; requests++)
         if ((n = ouro_send_all(conn, buf, (size_t)n)) < 0)
             break;
     ouro_close(conn);
     return (int)n;
+}
+
+/* A fiber that receives into a buffer on its own stack. */
+static int echo_small(void *arg)
+{
+    char buf[SMALL_BYTES];
+
+    return echo_through(*(ouro_conn *)arg, buf, sizeof buf);
+}
+
+static int echo_large(void *arg)
+{
+    char buf[LARGE_BYTES];
+
+    return echo_through(*(ouro_conn *)arg, buf, sizeof buf);
 }
 
 /* A fiber fed by a multishot receive: no buffer is tied up while it waits. */
@@ -37,6 +52,7 @@ static int echo_multishot(void *arg)
     while (n >= 0 && (n = ouro_recv_next(&source, &buf)) > 0) {
         n = (int)ouro_send_all(conn, buf.data, buf.len);
         ouro_buf_release(&buf);
+        requests++;
     }
     ouro_recv_source_close(&source);
     ouro_close(conn);
@@ -82,6 +98,7 @@ static void echo_resume(struct ouro_task *task)
         OURO_AWAIT(task, &e->send.op.future);
         e->n = ouro_result(&e->send.op.future);
         ouro_buf_release(&e->buf);
+        requests++;
     }
     ouro_recv_source_stop(&e->source);
     OURO_AWAIT(task, &e->source.op.future);
@@ -112,8 +129,10 @@ static struct {
     struct ouro_options options;
     struct ouro_addr addr;
     enum mode mode;
+    bool large, metrics;
     ouro_listener listener[OURO_MAX_SHARDS];
     struct ouro_counters counters[OURO_MAX_SHARDS];
+    uint64_t requests[OURO_MAX_SHARDS];
 } app = {.options = {.size = sizeof(struct ouro_options), .signals = OURO_SIGNAL_BIT(SIGUSR1)},
          .mode = MULTISHOT};
 
@@ -127,12 +146,21 @@ static int spawn_echo(struct ouro_scope *scope, ouro_conn conn)
 {
     switch (app.mode) {
     case FIBER:
-        return ouro_spawn(scope, echo_fiber, &conn, sizeof conn);
+        return ouro_spawn(scope, app.large ? echo_large : echo_small, &conn, sizeof conn);
     case MULTISHOT:
         return ouro_spawn(scope, echo_multishot, &conn, sizeof conn);
     default:
         return echo_stackless(scope, conn);
     }
+}
+
+static int snapshot(void *arg)
+{
+    int shard = ouro_current_shard();
+
+    (void)arg;
+    app.requests[shard] = requests;
+    return ouro_counters(&app.counters[shard]);
 }
 
 static int serve(void *arg)
@@ -149,13 +177,8 @@ static int serve(void *arg)
     ouro_listener_close(listener);
     ouro_scope_cancel(&scope);
     ouro_scope_leave(&scope);
+    snapshot(NULL);
     return error == -ECANCELED ? 0 : error;
-}
-
-static int snapshot(void *arg)
-{
-    (void)arg;
-    return ouro_counters(&app.counters[ouro_current_shard()]);
 }
 
 static void print_counters(void)
@@ -174,6 +197,28 @@ static void print_counters(void)
         printf("\n");
     }
     fflush(stdout);
+}
+
+static void print_metric(const char *metric, uint64_t value)
+{
+    printf("{\"bench\":\"server\",\"subject\":\"ouro-echo\",\"parameter\":\"total\","
+           "\"metric\":\"%s\",\"unit\":\"1\",\"value\":%" PRIu64 "}\n",
+           metric, value);
+}
+
+/* After the end: every shard left its last snapshot. */
+static void print_metrics(unsigned shards)
+{
+    uint64_t served = 0, calls = 0, connections = 0;
+
+    for (unsigned i = 0; i < shards; i++) {
+        served += app.requests[i];
+        calls += app.counters[i].enters;
+        connections += app.counters[i].accepts;
+    }
+    print_metric("requests", served);
+    print_metric("system_calls", calls);
+    print_metric("connections", connections);
 }
 
 static int report_on_signal(void *arg)
@@ -204,12 +249,14 @@ static int app_main(void *arg)
     error = ouro_spawn(NULL, report_on_signal, NULL, 0);
     if (error == 0)
         error = ouro_on_each_shard(serve, NULL, "serve", NULL);
-    return error < 0 ? cli_failed(error, "cannot serve") : CLI_OK;
+    if (app.metrics)
+        print_metrics(ouro_shard_count());
+    return error < 0 && error != -ECANCELED ? cli_failed(error, "cannot serve") : CLI_OK;
 }
 
 /* --- the command line ------------------------------------------------------------------------------ */
 
-enum { KEY_LISTEN = CLI_KEY_TOOL, KEY_MODE };
+enum { KEY_LISTEN = CLI_KEY_TOOL, KEY_MODE, KEY_BUFFER, KEY_METRICS };
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -229,6 +276,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
         else
             cli_bad_option(state, "--mode", "'%s' is not fiber, multishot or stackless", text);
         return 0;
+    case KEY_BUFFER:
+        app.large = cli_number(state, "--buffer", text, 1, LARGE_BYTES) > SMALL_BYTES;
+        return 0;
+    case KEY_METRICS:
+        app.metrics = true;
+        return 0;
     case ARGP_KEY_END:
         if (app.addr.len == 0)
             cli_bad_option(state, "--listen", "is missing; an address such as 127.0.0.1:7000");
@@ -246,6 +299,9 @@ int main(int argc, char **argv)
          "fiber: receives into a small buffer on its stack; multishot (default): a fiber fed by a "
          "multishot receive; stackless: a state machine fed by the same",
          1},
+        {"buffer", KEY_BUFFER, "BYTES", 0,
+         "Mode fiber: receive into 2048 bytes (default), or 16384 where more is asked for", 1},
+        {"metrics", KEY_METRICS, NULL, 0, "Print totals as lines of JSON at the end", 1},
         CLI_SHARDS_OPTIONS,
         {0}};
     static const struct cli_tool tool = {
