@@ -45,7 +45,7 @@ static int setup(struct ring *r, const struct ring_options *o, struct io_uring_p
 static void unmap_rings(struct ring *r)
 {
     if (r->u.sq.sqes != NULL)
-        r->kernel->unmap(r->u.sq.sqes, r->u.sq.sqes_sz);
+        r->kernel->unmap(r->u.sq.sqes, r->sqes_bytes);
     if (r->u.sq.ring_ptr != NULL)
         r->kernel->unmap(r->u.sq.ring_ptr, r->u.sq.ring_sz);
 }
@@ -65,8 +65,8 @@ static int map_rings(struct ring *r, const struct io_uring_params *p)
     if (base == NULL)
         return error;
     sq->ring_ptr = base;
-    sq->sqes_sz = (unsigned)(p->sq_entries * sizeof(struct io_uring_sqe));
-    sq->sqes = r->kernel->map(sq->sqes_sz, r->u.ring_fd, IORING_OFF_SQES, &error);
+    r->sqes_bytes = p->sq_entries * sizeof(struct io_uring_sqe);
+    sq->sqes = r->kernel->map(r->sqes_bytes, r->u.ring_fd, IORING_OFF_SQES, &error);
     if (sq->sqes == NULL)
         return error;
 

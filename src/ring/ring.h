@@ -23,6 +23,12 @@
 #include "base/check.h"
 #include "ring/kernel.h"
 
+/* Newer than liburing 2.9. */
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT  (1U << 17)
+#define IORING_ENTER_NO_IOWAIT (1U << 7)
+#endif
+
 /* What this ring can do, asked of it at set-up, never of the version string. */
 struct ring_caps {
     unsigned granted;       /* IORING_SETUP_* */
@@ -53,6 +59,7 @@ struct ring {
     struct io_uring u; /* liburing's structures, filled in here */
     const struct kernel *kernel;
     struct ring_backlog backlog;
+    size_t sqes_bytes; /* mapped */
     struct ring_caps caps;
     unsigned enter_flags;
     int enter_fd;
