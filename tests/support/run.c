@@ -107,6 +107,16 @@ static int job_main(void *arg)
     return value;
 }
 
+/* The kernel's worker threads of a ring that was closed end a little later. */
+static unsigned threads_settled(unsigned expected)
+{
+    uint64_t end = ouro_now_precise_ns() + 10 * SEC;
+
+    while (threads_alive() != expected && ouro_now_precise_ns() < end)
+        usleep(100);
+    return threads_alive();
+}
+
 int run_with(const struct ouro_options *options, ouro_task_fn *fn, void *arg)
 {
     struct job job = {fn, arg};
@@ -117,7 +127,7 @@ int run_with(const struct ouro_options *options, ouro_task_fn *fn, void *arg)
         fprintf(stderr, "cannot start: %s\n", ouro_start_error());
     must_be(error, 0);
     must_be(open_descriptors(), descriptors);
-    must_be(threads_alive(), threads);
+    must_be(threads_settled(threads), threads);
     return value;
 }
 
