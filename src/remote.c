@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Running functions on other shards. */
 #include "runtime.h"
+#include "shard/fiber.h"
 #include "shard/op.h"
 
 #include <stdlib.h>

@@ -19,7 +19,8 @@
  * Cancellation is level-triggered: after ouro_task_cancel() every wait of the task returns -ECANCELED
  * (and what it starts completes with -ECANCELED at once) until it ends or shields itself. It is
  * delivered at waits only. Releases (close, leaving a scope, draining an operation) run shielded.
- * Cancelling a task also cancels the scopes that it has open, and so its children.
+ * Cancelling a task also cancels the scopes that it has open, and so its children; those that it opened
+ * inside of a shield are cancelled when the shield ends.
  */
 #ifndef OURO_TASK_H
 #define OURO_TASK_H
@@ -41,7 +42,7 @@ enum ouro_task_state {
 
 /* 72 bytes. The fields are the runtime's; a stackless task embeds one and uses the macros below. */
 struct ouro_task {
-    void (*resume)(struct ouro_task *);
+    void (*resume)(struct ouro_task *); /* NULL: a fiber */
     struct ouro_task *run_next;      /* in the run queue */
     struct ouro_op *ops;             /* what it is accountable for, newest first */
     struct ouro_scope *scope;        /* the scope that owns it, NULL: a step of a call */
@@ -85,8 +86,8 @@ struct ouro_spawn_options {
  * bytes at `arg` are copied onto the new stack before the call returns, and fn gets the copy;
  * arg_bytes == 0 passes `arg` itself. The fiber runs after the caller next waits.
  * At most OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle.
- * Errors: -EPERM no shard here, -EINVAL, -ENOMEM, -EAGAIN options.max_fibers live, -ECANCELED the scope is
- * cancelled or the runtime stops. */
+ * Errors: -EPERM no shard here, -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN
+ * options.max_fibers live, -ECANCELED the scope is cancelled or the runtime stops. */
 #define OURO_SPAWN_ARG_MAX 1024
 OURO_API OURO_NODISCARD int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes,
@@ -150,8 +151,8 @@ OURO_API int ouro_fiber_cancel(ouro_fiber fiber);
 /* Lets every other ready task run first. 0, or -ECANCELED. Fiber only. */
 OURO_API int ouro_yield(void);
 
-/* True when the slice of this turn is used up and others deserve the CPU: a long computation asks now
- * and then, and yields. No system call. */
+/* True when the slice of this turn (options.run_budget_ns) is used up: a long computation asks now and
+ * then, and yields. No system call. */
 OURO_API bool ouro_should_yield(void);
 
 /* --- stackless tasks --------------------------------------------------------------------------- */
@@ -287,6 +288,7 @@ struct ouro_scope {
     int32_t first_error; /* of the children, 0: none */
     uint8_t flags;
     bool cancelled;
+    bool shielded; /* opened inside of a shield */
 };
 
 /* Opens a scope in the running task. Errors: -EPERM, -EINVAL (NULL, unknown flags), -ECANCELED (the task is cancelled). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting. Each of these looks, suspends, and looks again; see the waking discipline in shard/task.h. */
+#include "shard/fiber.h"
 #include "shard/op.h"
 
 #include <ouro/timer.h>

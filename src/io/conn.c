@@ -159,16 +159,26 @@ static void send_all_resume(struct ouro_task *task)
     CALL_END(task, (int)a->len);
 }
 
+/* 0 if the handle is good: with nothing to send no step would find out. */
+static int missing(struct shard *s, ouro_conn conn)
+{
+    if (s == NULL)
+        return -EPERM;
+    return slots_find(&s->slots, conn.id, SLOT_CONN) == NULL ? -EBADF : 0;
+}
+
 void ouro_send_all_start(struct ouro_send_all *a, ouro_conn conn, const void *buf, size_t len)
 {
     struct shard *s = shard_self;
+    int error;
 
     a->conn = conn;
     a->data = buf;
     a->len = len;
     a->sent = 0;
-    if (s == NULL || bad_range(buf, len)) {
-        op_refuse(&a->op, s == NULL ? -EPERM : -EINVAL);
+    error = bad_range(buf, len) ? -EINVAL : missing(s, conn);
+    if (error != 0) {
+        op_refuse(&a->op, error);
         return;
     }
     call_start(s, (struct call *)&a->op, send_all_resume, "send_all", CALLER, false);
@@ -214,7 +224,7 @@ void ouro_sendv_all_start(struct ouro_sendv_all *a, ouro_conn conn, struct iovec
 {
     struct shard *s = shard_self;
     size_t sum = 0;
-    int error = s == NULL ? -EPERM : iov == NULL && n != 0 ? -EINVAL : 0;
+    int error = iov == NULL && n != 0 ? -EINVAL : missing(s, conn);
 
     for (size_t i = 0; error == 0 && i < n; i++) {
         sum += iov[i].iov_len;

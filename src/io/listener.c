@@ -5,6 +5,7 @@
 #include "io/port.h"
 #include "io/sockopt.h"
 #include "shard/accept_source.h"
+#include "shard/fiber.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

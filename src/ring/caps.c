@@ -62,6 +62,30 @@ void caps_explain(int error, char *why, size_t why_bytes)
     }
 }
 
+void caps_explain_late(int error, char *why, size_t why_bytes)
+{
+    if (why == NULL)
+        return;
+    switch (error) {
+    case -EPERM:
+    case -EACCES:
+    case -ENOSYS:
+        snprintf(why, why_bytes,
+                 "io_uring is half forbidden here: io_uring_setup is allowed, io_uring_enter or "
+                 "io_uring_register is not (%s); allow all three in the container's seccomp profile",
+                 strerror(-error));
+        break;
+    case -EOPNOTSUPP:
+        snprintf(why, why_bytes,
+                 "this kernel's io_uring is too old: it has no zero-copy send, or waits without a "
+                 "deadline; Linux 6.1 or later is needed");
+        break;
+    default:
+        snprintf(why, why_bytes, "io_uring was granted but could not be prepared: %s",
+                 strerror(-error));
+    }
+}
+
 static int ask_opcodes(struct ring *r)
 {
     size_t bytes = sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op);
@@ -143,8 +167,11 @@ static bool try_direct_sockets(struct ring *r)
 
 int caps_ask(struct ring *r, const struct ring_options *o)
 {
-    int error = ask_opcodes(r);
+    /* A filter may allow making rings and forbid using them: said here, a broken invariant later. */
+    int error = r->kernel->enter(r->u.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 
+    if (error >= 0)
+        error = ask_opcodes(r);
     if (error != 0)
         return error;
     if (!ring_has_op(r, IORING_OP_SEND_ZC) || (r->caps.features & IORING_FEAT_EXT_ARG) == 0)

@@ -11,4 +11,7 @@ int caps_ask(struct ring *r, const struct ring_options *o);
 /* One sentence: what refused io_uring_setup with `error`, and what to change. */
 void caps_explain(int error, char *why, size_t why_bytes);
 
+/* The same for what came after it: mapping, asking, the first call. */
+void caps_explain_late(int error, char *why, size_t why_bytes);
+
 #endif

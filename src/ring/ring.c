@@ -142,9 +142,7 @@ int ring_init(struct ring *r, const struct ring_options *o, char *why, size_t wh
     if (error == 0)
         error = caps_ask(r, o);
     if (error != 0) {
-        if (why != NULL)
-            snprintf(why, why_bytes, "io_uring was granted but could not be prepared: %s",
-                     strerror(-error));
+        caps_explain_late(error, why, why_bytes);
         ring_destroy(r);
         return error;
     }

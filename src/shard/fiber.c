@@ -18,16 +18,6 @@
 #define HANDLE_NONE    UINT32_MAX
 #define GENERATION_ONE (UINT64_C(1) << 36)
 
-static struct fiber *fiber_of(struct ouro_task *t)
-{
-    return container_of(t, struct fiber, task);
-}
-
-struct fiber *fiber_at(const void *top)
-{
-    return (struct fiber *)((uintptr_t)top - FIBER_BLOCK_BYTES);
-}
-
 /* --- handles ----------------------------------------------------------------------------------- */
 
 int fibers_init(struct shard *s)
@@ -185,58 +175,32 @@ static void fiber_main(void *arg)
     context_exit(&f->context, &s->context, f);
 }
 
-/* What the scheduler calls: on with it, until it waits or ends. */
-static void fiber_resume(struct ouro_task *t)
+void fiber_bury(struct shard *s, struct fiber *ended)
 {
-    struct fiber *f = fiber_of(t);
-    struct shard *s = shard_self;
-    struct fiber *ended = context_switch(&s->context, &f->context, NULL);
-
-    if (ended == NULL)
-        return;
     if (OURO_UNLIKELY(s->options->track_stack_use))
         note_stack_use(s, ended);
     context_destroy(&ended->context);
     stack_free(ended->pool, ended->top);
 }
 
-/* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is about
- * to write into whatever comes to lie there. */
-static void check_frames(struct shard *s, struct fiber *f)
-{
 #if OURO_CHECKED
-    uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top), sp = (uintptr_t)__builtin_frame_address(0);
+void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
+{
+    uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top);
 
     for (struct ouro_op *op = f->task.ops; op != NULL; op = op->next)
-        ensure((uintptr_t)op < low || (uintptr_t)op >= sp,
+        ensure((uintptr_t)op < low || (uintptr_t)op >= (uintptr_t)sp,
                "task '%s' on shard %u left a block with '%s' pending in it, started at %p; await it, or "
                "declare it with OURO_OP",
                f->task.name, s->number, future_name(&op->future), op->place);
-#else
-    (void)s;
-    (void)f;
+}
 #endif
-}
 
-void fiber_suspend(struct shard *s, struct ouro_task *self)
+_Noreturn void fiber_misused(const struct shard *s, const char *what)
 {
-    struct fiber *f = fiber_of(self);
-
-    check_frames(s, f);
-    context_switch(&f->context, &s->context, NULL);
-}
-
-struct ouro_task *fiber_running(struct shard *s, const char *what)
-{
-    struct ouro_task *t = s->current;
-
-    if (t == &s->idle_task)
-        return NULL;
-    ensure((t->flags & TASK_FIBER) != 0,
-           "task '%s' on shard %u is stackless and called %s, which only a fiber can wait in; use "
-           "OURO_AWAIT",
-           t->name, s->number, what);
-    return t;
+    fatal("task '%s' on shard %u is stackless and called %s, which only a fiber can wait in; use "
+          "OURO_AWAIT",
+          s->current->name, s->number, what);
 }
 
 /* --- spawn ------------------------------------------------------------------------------------- */
@@ -258,9 +222,7 @@ static int spawn_check(const struct shard *s, const struct ouro_scope *scope, ou
         return -EINVAL;
     if (o != &spawn_defaults && o->size != sizeof *o)
         return -EINVAL;
-    if (scope->cancelled || (scope == &s->root && s->stopping))
-        return -ECANCELED;
-    return 0;
+    return scope_admits(s, scope);
 }
 
 static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *top, const void *arg,
@@ -270,7 +232,7 @@ static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *
     char *below = (char *)f - ((arg_bytes + 15) & ~(size_t)15);
 
     (void)s;
-    f->task = (struct ouro_task){.resume = fiber_resume, .flags = TASK_FIBER};
+    f->task = (struct ouro_task){.resume = NULL};
     f->top = top;
     f->pool = pool;
     f->handle = HANDLE_NONE;

@@ -25,6 +25,9 @@ struct fiber {
 _Static_assert(FIBER_BLOCK_BYTES <= 256, "control block of a fiber");
 #endif
 
+/* Ends the process: a stackless task called a function that only a fiber can wait in. */
+_Noreturn void fiber_misused(const struct shard *s, const char *what);
+
 struct fiber_handle {
     uint64_t id;
     struct fiber *fiber; /* NULL: a zombie */
@@ -35,6 +38,72 @@ struct fiber_handle {
 };
 
 /* The fiber whose stack has this top. */
-struct fiber *fiber_at(const void *top);
+static inline struct fiber *fiber_at(const void *top)
+{
+    return (struct fiber *)((uintptr_t)top - FIBER_BLOCK_BYTES);
+}
+
+static inline struct fiber *fiber_of(struct ouro_task *t)
+{
+    return container_of(t, struct fiber, task);
+}
+
+/* A fiber has no resume function: the scheduler switches to it. */
+static inline bool task_is_fiber(const struct ouro_task *t)
+{
+    return t->resume == NULL;
+}
+
+#if OURO_CHECKED
+/* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is about
+ * to write into whatever comes to lie there. Aborts, naming it. */
+void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp);
+#endif
+
+/* The running fiber; aborts with a sentence naming `what` in a stackless task. NULL off tasks. */
+static inline struct ouro_task *fiber_running(struct shard *s, const char *what)
+{
+    struct ouro_task *t = s->current;
+
+    if (OURO_LIKELY(task_is_fiber(t)))
+        return t == &s->idle_task ? NULL : t;
+    fiber_misused(s, what);
+}
+
+/* Switches to the scheduler until the task is run again. Its state must say what it waits for.
+ *
+ * Suspending and resuming are inline on both sides, so that as few return instructions as possible run
+ * after a switch: the processor predicts a return from the calls before it, and those were another
+ * flow's. */
+static inline __attribute__((always_inline)) void fiber_suspend(struct shard *s,
+                                                                struct ouro_task *self)
+{
+    struct fiber *f = fiber_of(self);
+
+#if OURO_CHECKED
+    fiber_check_frames(s, f, __builtin_frame_address(0));
+#endif
+    context_switch(&f->context, &s->context, NULL);
+}
+
+/* Waits to be woken. */
+static inline __attribute__((always_inline)) void fiber_wait(struct shard *s,
+                                                             struct ouro_task *self)
+{
+    self->state = OURO_TASK_WAITING;
+    fiber_suspend(s, self);
+}
+
+/* After a fiber switched back to the scheduler for the last time. */
+void fiber_bury(struct shard *s, struct fiber *ended);
+
+/* The scheduler's side: on with it, until it waits or ends. */
+static inline __attribute__((always_inline)) void fiber_resume(struct shard *s, struct ouro_task *t)
+{
+    struct fiber *ended = context_switch(&s->context, &fiber_of(t)->context, NULL);
+
+    if (ended != NULL)
+        fiber_bury(s, ended);
+}
 
 #endif

@@ -7,6 +7,7 @@
  *   [RECV-3] `ready` is DONE exactly while there is a buffer to take or the end has come.
  *   [RECV-4] A source without an operation in the kernel is PAUSED, PARKED or ended.
  */
+#include "shard/fiber.h"
 #include "shard/op.h"
 
 #define HOLD_DEFAULT 16

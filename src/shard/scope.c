@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scopes: who owns which task. An open scope stands in its owner's list of operations, so that a task
  * cannot end with one open. Its future is DONE whenever no task is in it. */
+#include "shard/fiber.h"
 #include "shard/op.h"
 
 void scope_init(struct ouro_scope *scope, unsigned flags)
@@ -15,17 +16,27 @@ int ouro_scope_enter(struct ouro_scope *scope, unsigned flags)
 {
     struct shard *s = shard_self;
 
+    if (scope == NULL)
+        return -EINVAL;
+    scope_init(scope, flags); /* refused or not, it can be cancelled and left */
     if (s == NULL || s->current == &s->idle_task)
         return -EPERM;
-    if (scope == NULL || (flags & ~(unsigned)OURO_SCOPE_FAIL_FAST) != 0)
+    if ((flags & ~(unsigned)OURO_SCOPE_FAIL_FAST) != 0)
         return -EINVAL;
     if (task_cancelled(s->current))
         return -ECANCELED;
-    scope_init(scope, flags);
     scope->owner = s->current;
+    scope->shielded = (s->current->flags & TASK_SHIELD_MASK) != 0;
     scope->op.place = __builtin_return_address(0);
     op_link(s->current, &scope->op);
     return 0;
+}
+
+int scope_admits(const struct shard *s, const struct ouro_scope *scope)
+{
+    if (OURO_UNLIKELY(scope->op.pprev == NULL && scope != &s->root))
+        return -EINVAL;
+    return scope->cancelled ? -ECANCELED : 0;
 }
 
 void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t)

@@ -58,6 +58,17 @@ void ouro_task_yield(struct ouro_task *task)
     task_push(shard_self, task);
 }
 
+/* What was opened inside of a shield is spared until the shield ends. */
+static void cancel_scopes(struct shard *s, const struct ouro_task *t)
+{
+    for (struct ouro_op *op = t->ops; op != NULL; op = op->next) {
+        struct ouro_scope *scope = container_of(op, struct ouro_scope, op);
+
+        if (op->future.kind == KIND_SCOPE && (!scope->shielded || task_cancelled(t)))
+            scope_cancel(s, scope);
+    }
+}
+
 /* Cancelled tasks wake, find out at their wait, and cancel what they wait for; their scopes pass it on. */
 void task_cancel(struct shard *s, struct ouro_task *t)
 {
@@ -65,9 +76,7 @@ void task_cancel(struct shard *s, struct ouro_task *t)
         (t->flags & TASK_CANCELLED) != 0)
         return;
     t->flags |= TASK_CANCELLED;
-    for (struct ouro_op *op = t->ops; op != NULL; op = op->next)
-        if (op->future.kind == KIND_SCOPE)
-            scope_cancel(s, container_of(op, struct ouro_scope, op));
+    cancel_scopes(s, t);
     task_wake(s, t);
 }
 
@@ -81,6 +90,7 @@ int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
                     void (*resume)(struct ouro_task *), const char *name)
 {
     struct shard *s = shard_self;
+    int error;
 
     if (s == NULL)
         return -EPERM;
@@ -90,8 +100,9 @@ int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
         return -EBUSY;
     if (scope == NULL)
         scope = &s->root;
-    if (scope->cancelled)
-        return -ECANCELED;
+    error = scope_admits(s, scope);
+    if (error != 0)
+        return error;
     *task = (struct ouro_task){.resume = resume, .name = name != NULL ? name : "stackless"};
     task_enter_scope(scope, task);
     task_push(s, task);
@@ -219,6 +230,8 @@ int ouro_shield_leave(void)
     if ((t->flags & TASK_SHIELD_MASK) == 0)
         return -EINVAL;
     t->flags = (uint8_t)(t->flags - TASK_SHIELD_ONE);
+    if (OURO_UNLIKELY(task_cancelled(t)))
+        cancel_scopes(shard_self, t);
     return 0;
 }
 
@@ -226,7 +239,6 @@ bool ouro_should_yield(void)
 {
     struct shard *s = shard_self;
 
-    return s != NULL && (ring_cq_ready(&s->ring) ||
-                         (shared_load_relaxed(s->ring.u.sq.kflags) & IORING_SQ_TASKRUN) != 0) &&
-           clock_ticks() >= s->slice_end_ticks;
+    /* Whoever has become ready meanwhile (a timer, a message, a task) shows nowhere until the turn ends. */
+    return s != NULL && clock_ticks() >= s->slice_end_ticks;
 }

@@ -17,9 +17,7 @@
 
 enum task_flag {
     TASK_CANCELLED = 1,
-    TASK_FIBER = 2,
-    TASK_ABORTED = 4, /* cancelled before it ran */
-    TASK_FRAME = 8,   /* reserved: memory of the runtime */
+    TASK_ABORTED = 2, /* cancelled before it ran */
     TASK_SHIELD_ONE = 16,
     TASK_SHIELD_MASK = 0xf0,
 };
@@ -146,24 +144,13 @@ void future_cancel(struct shard *s, struct ouro_future *f);
 /* What a future is, for people: "recv", "sleep", "join", … */
 const char *future_name(const struct ouro_future *f);
 
-/* Suspends the running fiber until it is woken; its state must say what for. */
-void fiber_suspend(struct shard *s, struct ouro_task *self);
-
-/* Sets the state and suspends. */
-static inline void fiber_wait(struct shard *s, struct ouro_task *self)
-{
-    self->state = OURO_TASK_WAITING;
-    fiber_suspend(s, self);
-}
-
-/* The running fiber; aborts with a sentence naming `what` in a stackless task. NULL off tasks. */
-struct ouro_task *fiber_running(struct shard *s, const char *what);
-
 void task_cancel(struct shard *s, struct ouro_task *t);
 
 /* Takes leave of a task: joins, scope. After it a stackless task's memory is the user's. */
 void task_finish(struct shard *s, struct ouro_task *t, int value);
 
+/* Whether a task may be spawned into it: 0, -EINVAL (closed, or never opened), -ECANCELED. */
+int scope_admits(const struct shard *s, const struct ouro_scope *scope);
 void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t);
 void scope_child_ended(struct shard *s, struct ouro_scope *scope, struct ouro_task *t);
 void scope_init(struct ouro_scope *scope, unsigned flags);

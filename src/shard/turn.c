@@ -4,7 +4,7 @@
  * At most one system call a turn, and none when there is nothing to submit and the kernel has no work
  * of ours waiting. */
 #include "shard/reap.h"
-#include "shard/task.h"
+#include "shard/fiber.h"
 
 #include <errno.h>
 #include <ouro/timer.h>
@@ -36,7 +36,10 @@ static void run(struct shard *s)
     while ((t = task_pop(s)) != NULL) {
         t->state = OURO_TASK_RUNNING;
         s->current = t;
-        t->resume(t);
+        if (task_is_fiber(t))
+            fiber_resume(s, t);
+        else
+            t->resume(t);
         resumes++;
         if (--until_look == 0) {
             until_look = TASKS_PER_LOOK;
