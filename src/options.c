@@ -30,7 +30,7 @@ static const struct rule rules[] = {
     {FIELD(spin_ns), false, 0, OURO_NSEC_PER_MSEC, 0},
     {FIELD(drain_deadline_ns), false, 1, 3600 * OURO_NSEC_PER_SEC, 10 * OURO_NSEC_PER_SEC},
     {FIELD(sq_entries), true, 8, 32768, 1024},
-    {FIELD(cq_entries), true, 8, 65536, 0}, /* 8 × sq */
+    {FIELD(cq_entries), true, 8, 65536, 0},  /* 8 × sq */
     {FIELD(descriptors), false, 16, MIB, 0}, /* from RLIMIT_NOFILE */
     {FIELD(buffer_bytes), true, 256, 65536, 2048},
     {FIELD(buffers), true, 16, 16384, 256},
@@ -106,16 +106,21 @@ static int agree(struct ouro_options *o, char *why, size_t n)
     if (error == 0)
         error = pair("buffers", o->buffers, "buffers_max", o->buffers_max, why, n);
     if (error == 0)
-        error = pair("large_buffers", o->large_buffers, "large_buffers_max", o->large_buffers_max, why, n);
+        error = pair("large_buffers", o->large_buffers, "large_buffers_max", o->large_buffers_max,
+                     why, n);
     if (error == 0)
-        error = pair("buffer_bytes", o->buffer_bytes, "large_buffer_bytes", o->large_buffer_bytes, why, n);
+        error = pair("buffer_bytes", o->buffer_bytes, "large_buffer_bytes", o->large_buffer_bytes,
+                     why, n);
     if (error == 0)
-        error = pair("stack_bytes", o->stack_bytes, "large_stack_bytes", o->large_stack_bytes, why, n);
+        error =
+            pair("stack_bytes", o->stack_bytes, "large_stack_bytes", o->large_stack_bytes, why, n);
     return error;
 }
 
-/* Waiting for these is meaningless: they come from the running instruction, or cannot be blocked. */
-static const int unblockable[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+/* Waiting for these is meaningless: they come from the running instruction, or cannot be blocked.
+ */
+static const int unblockable[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
+                                  SIGILL,  SIGTRAP, SIGABRT, SIGSYS};
 
 static int check_others(const struct ouro_options *o, char *why, size_t why_bytes)
 {
@@ -131,7 +136,8 @@ static int check_others(const struct ouro_options *o, char *why, size_t why_byte
     }
     for (size_t i = 0; i < array_size(unblockable); i++)
         if ((o->signals & OURO_SIGNAL_BIT(unblockable[i])) != 0) {
-            snprintf(why, why_bytes, "options.signals contains signal %d, which cannot be waited for",
+            snprintf(why, why_bytes,
+                     "options.signals contains signal %d, which cannot be waited for",
                      unblockable[i]);
             return -EINVAL;
         }
@@ -153,7 +159,8 @@ static void default_descriptors(struct ouro_options *o)
     }
 }
 
-int options_take(struct ouro_options *out, const struct ouro_options *in, char *why, size_t why_bytes)
+int options_take(struct ouro_options *out, const struct ouro_options *in, char *why,
+                 size_t why_bytes)
 {
     int error = 0;
 
@@ -177,7 +184,8 @@ int options_take(struct ouro_options *out, const struct ouro_options *in, char *
     return error;
 }
 
-/* --- CPUs ------------------------------------------------------------------------------------------ */
+/* --- CPUs
+ * ------------------------------------------------------------------------------------------ */
 
 static unsigned allowed_cpus(const cpu_set_t *set, uint16_t *cpu)
 {
@@ -207,10 +215,11 @@ static int listed_cpus(const char *text, const cpu_set_t *set, uint16_t *cpu, ch
     }
     for (unsigned i = 0; i < list.count; i++) {
         if (list.cpu[i] >= CPU_SETSIZE || !CPU_ISSET(list.cpu[i], set)) {
-            snprintf(why, why_bytes,
-                     "options.cpus = '%.64s': this process may not run on CPU %u (offline, or outside "
-                     "of its cpuset)",
-                     text, list.cpu[i]);
+            snprintf(
+                why, why_bytes,
+                "options.cpus = '%.64s': this process may not run on CPU %u (offline, or outside "
+                "of its cpuset)",
+                text, list.cpu[i]);
             return -EINVAL;
         }
         cpu[i] = list.cpu[i];
@@ -229,15 +238,17 @@ int options_place(const struct ouro_options *o, uint16_t *cpu, char *why, size_t
         snprintf(why, why_bytes, "cannot read the CPU affinity: %s", strerror(-n));
         return n;
     }
-    n = o->cpus != NULL ? listed_cpus(o->cpus, &set, cpu, why, why_bytes) : (int)allowed_cpus(&set, cpu);
+    n = o->cpus != NULL ? listed_cpus(o->cpus, &set, cpu, why, why_bytes)
+                        : (int)allowed_cpus(&set, cpu);
     if (n < 0)
         return n;
     shards = o->shards != 0 ? o->shards : (unsigned)n;
     if (shards > (unsigned)n && !o->oversubscribe) {
-        snprintf(why, why_bytes,
-                 "options.shards = %u, but there are only %d CPUs to run on; set options.oversubscribe "
-                 "to let them share",
-                 shards, n);
+        snprintf(
+            why, why_bytes,
+            "options.shards = %u, but there are only %d CPUs to run on; set options.oversubscribe "
+            "to let them share",
+            shards, n);
         return -EINVAL;
     }
     for (unsigned i = (unsigned)n; i < shards; i++)

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-/* --- fire and forget ----------------------------------------------------------------------------------- */
+/* --- fire and forget
+ * ----------------------------------------------------------------------------------- */
 
 struct remote_spawn {
     struct mesh_message message;
@@ -56,11 +57,13 @@ int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *n
     return error;
 }
 
-/* --- on every shard ------------------------------------------------------------------------------------ */
+/* --- on every shard
+ * ------------------------------------------------------------------------------------ */
 
 struct each;
 
-/* One shard's part. `go` travels there and back; `cancel` there and back. While it is there it is that shard's. */
+/* One shard's part. `go` travels there and back; `cancel` there and back. While it is there it is
+ * that shard's. */
 struct part {
     struct mesh_message go, cancel;
     struct each *each;
@@ -110,9 +113,9 @@ static int part_fiber(void *arg)
     if (!aborted)
         value = p->each->fn(p->each->arg);
     p->result.value = value;
-    p->result.how = aborted                                             ? OURO_END_ABORTED
+    p->result.how = aborted                                              ? OURO_END_ABORTED
                     : (shard_self->current->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
-                                                                        : OURO_END_RETURNED;
+                                                                         : OURO_END_RETURNED;
     send_back(shard_self, p);
     return value;
 }
@@ -161,7 +164,8 @@ static int collect(const struct each *e, unsigned n, struct ouro_each_result *re
     return error;
 }
 
-int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name, struct ouro_each_result *results)
+int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
+                       struct ouro_each_result *results)
 {
     struct shard *s = shard_self;
     struct ouro_task *self = s != NULL ? fiber_running(s, "ouro_on_each_shard") : NULL;

@@ -32,7 +32,8 @@ const char *ouro_version(void)
     return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
 }
 
-/* --- holding the runtime from outside --------------------------------------------------------------- */
+/* --- holding the runtime from outside
+ * --------------------------------------------------------------- */
 
 struct runtime *runtime_hold(void)
 {
@@ -55,12 +56,13 @@ void runtime_release(void)
 static void retire(void)
 {
     store_relaxed(&running, NULL);
-    fence_seq_cst(); /* pairs with the fence in runtime_hold() */
+    fence_seq_cst();                    /* pairs with the fence in runtime_hold() */
     while (load_acquire(&holders) != 0) /* pairs with runtime_release() */
         sched_yield();
 }
 
-/* --- one thread ------------------------------------------------------------------------------------- */
+/* --- one thread
+ * ------------------------------------------------------------------------------------- */
 
 static const char *task_name_at(const void *top)
 {
@@ -105,7 +107,8 @@ static int main_fiber(void *arg)
 /* Page-aligned memory of the shard, made on its own thread so that it is local. */
 static struct shard *shard_memory(void)
 {
-    void *p = mmap(NULL, sizeof(struct shard), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, sizeof(struct shard), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -225,7 +228,8 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
-/* --- the process ------------------------------------------------------------------------------------- */
+/* --- the process
+ * ------------------------------------------------------------------------------------- */
 
 /* What ouro_run() changes of the calling thread and the process, and puts back. */
 struct surroundings {
@@ -258,7 +262,8 @@ static void change_surroundings(struct surroundings *was, const struct ouro_opti
     }
 }
 
-/* A write to a connection that was closed may have left a blocked SIGPIPE: it must not strike now. */
+/* A write to a connection that was closed may have left a blocked SIGPIPE: it must not strike now.
+ */
 static void drop_pending_sigpipe(void)
 {
     struct timespec none = {0};

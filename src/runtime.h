@@ -13,8 +13,8 @@
  *            when all have STOPPED, shard 0 sends EXIT to each: threads end, rings close   ▼
  *
  *   [RUN-1] A shard serves its lanes until EXIT: no message is sent to one that has gone.
- *   [RUN-2] Memory that the kernel may still write (a task that did not end, an operation that did not
- *           complete) is leaked and counted, never freed.
+ *   [RUN-2] Memory that the kernel may still write (a task that did not end, an operation that did
+ * not complete) is leaked and counted, never freed.
  */
 #ifndef RUNTIME_H
 #define RUNTIME_H
@@ -65,7 +65,8 @@ struct runtime {
     struct mesh_message ask_stop; /* posted once, by whoever set `stopping` */
 };
 
-/* The running one; NULL outside of ouro_run(). Held (runtime_hold/release) by threads that are no shard. */
+/* The running one; NULL outside of ouro_run(). Held (runtime_hold/release) by threads that are no
+ * shard. */
 struct runtime *runtime_hold(void);
 void runtime_release(void);
 

@@ -58,7 +58,8 @@ static void send_to_all(struct runtime *rt, size_t message_offset)
     struct shard *s = rt->workers[0].shard;
 
     for (unsigned i = 0; i < rt->n; i++)
-        mesh_send(&s->mesh, i, (struct mesh_message *)(void *)((char *)&rt->workers[i] + message_offset));
+        mesh_send(&s->mesh, i,
+                  (struct mesh_message *)(void *)((char *)&rt->workers[i] + message_offset));
 }
 
 static void receive_ask_stop(struct shard *s, struct mesh_message *message)
@@ -109,7 +110,8 @@ void runtime_abandon(struct runtime *rt)
     send_to_all(rt, offsetof(struct worker, abandon));
 }
 
-/* --- what is left ------------------------------------------------------------------------------------- */
+/* --- what is left
+ * ------------------------------------------------------------------------------------- */
 
 static const char *waits_for(const struct ouro_task *t)
 {
@@ -120,18 +122,20 @@ static const char *waits_for(const struct ouro_task *t)
     return op != NULL ? future_name(&op->future) : "a condition";
 }
 
-static unsigned report_tasks(const struct shard *s, const struct ouro_scope *scope, unsigned depth, bool quiet)
+static unsigned report_tasks(const struct shard *s, const struct ouro_scope *scope, unsigned depth,
+                             bool quiet)
 {
     unsigned n = 0;
 
     for (const struct ouro_task *t = scope->children; t != NULL; t = t->sibling_next) {
         n++;
         if (!quiet && n <= 16)
-            notice("shard %u: at stop, task '%s' has not ended; it waits for %s", s->number, t->name,
-                   waits_for(t));
+            notice("shard %u: at stop, task '%s' has not ended; it waits for %s", s->number,
+                   t->name, waits_for(t));
         for (const struct ouro_op *op = t->ops; op != NULL && depth < 8; op = op->next)
             if (op->future.kind == KIND_SCOPE)
-                n += report_tasks(s, container_of(op, const struct ouro_scope, op), depth + 1, quiet);
+                n += report_tasks(s, container_of(op, const struct ouro_scope, op), depth + 1,
+                                  quiet);
     }
     return n;
 }
@@ -144,7 +148,8 @@ static void report_open(const struct shard *s)
         notice("shard %u: at stop, still open: %u connections, %u listeners, %u files", s->number,
                n[SLOT_CONN], n[SLOT_LISTENER], n[SLOT_FILE]);
     if (wheel_pending(&s->wheel) > 1) /* one is the stop's own */
-        notice("shard %u: at stop, %zu timers were still running", s->number, wheel_pending(&s->wheel) - 1);
+        notice("shard %u: at stop, %zu timers were still running", s->number,
+               wheel_pending(&s->wheel) - 1);
 }
 
 static unsigned open_slots(const struct shard *s)
@@ -176,7 +181,8 @@ static void close_leftovers(struct worker *w)
     for (uint32_t i = 0; i < s->slots.count && open_slots(s) != 0; i++) {
         struct slot *slot = &s->slots.slot[i];
 
-        if (slot->kind != SLOT_FREE && slot->kind != SLOT_LISTENER && !slot->closing && slot->inflight == 0)
+        if (slot->kind != SLOT_FREE && slot->kind != SLOT_LISTENER && !slot->closing &&
+            slot->inflight == 0)
             op_close_detached(s, slot);
     }
 }
@@ -220,7 +226,8 @@ void stop_step(struct worker *w)
         give_up(w);
 }
 
-/* --- public ------------------------------------------------------------------------------------------- */
+/* --- public
+ * ------------------------------------------------------------------------------------------- */
 
 void ouro_stop(void)
 {

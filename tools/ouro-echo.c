@@ -13,7 +13,8 @@
 
 static __thread uint64_t requests; /* received and sent back, of this shard */
 
-/* --- one connection, three times ----------------------------------------------------------------- */
+/* --- one connection, three times -----------------------------------------------------------------
+ */
 
 static int echo_through(ouro_conn conn, char *buf, size_t size)
 {
@@ -121,7 +122,8 @@ static int echo_stackless(struct ouro_scope *scope, ouro_conn conn)
     return ouro_task_start(scope, &e->task, echo_resume, "echo");
 }
 
-/* --- the service ----------------------------------------------------------------------------------- */
+/* --- the service
+ * ----------------------------------------------------------------------------------- */
 
 enum mode { FIBER, MULTISHOT, STACKLESS };
 
@@ -254,7 +256,8 @@ static int app_main(void *arg)
     return error < 0 && error != -ECANCELED ? cli_failed(error, "cannot serve") : CLI_OK;
 }
 
-/* --- the command line ------------------------------------------------------------------------------ */
+/* --- the command line
+ * ------------------------------------------------------------------------------ */
 
 enum { KEY_LISTEN = CLI_KEY_TOOL, KEY_MODE, KEY_BUFFER, KEY_METRICS };
 
@@ -294,7 +297,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 int main(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"listen", KEY_LISTEN, "ADDR", 0, "Listen there: 127.0.0.1:7000, [::1]:7000, unix:/run/echo", 1},
+        {"listen", KEY_LISTEN, "ADDR", 0,
+         "Listen there: 127.0.0.1:7000, [::1]:7000, unix:/run/echo", 1},
         {"mode", KEY_MODE, "MODE", 0,
          "fiber: receives into a small buffer on its stack; multishot (default): a fiber fed by a "
          "multishot receive; stackless: a state machine fed by the same",

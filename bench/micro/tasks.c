@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What tasks cost: spawn and join of a thousand, yielding among two and a thousand, waking one, and
- * the memory of an idle one. Held against bare operations in the same run: a list push and pop, and a
- * switch of stacks with no scheduler.
+ * the memory of an idle one. Held against bare operations in the same run: a list push and pop, and
+ * a switch of stacks with no scheduler.
  */
 #include "common/harness.h"
 #include "shard/context.h"
@@ -15,7 +15,8 @@
 
 #define THOUSAND 1000
 
-/* --- bare operations ------------------------------------------------------------------------------- */
+/* --- bare operations
+ * ------------------------------------------------------------------------------- */
 
 struct cell {
     struct cell *next;
@@ -61,7 +62,8 @@ static uint64_t bare_switch(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- spawn and join ---------------------------------------------------------------------------------- */
+/* --- spawn and join
+ * ---------------------------------------------------------------------------------- */
 
 static int nothing(void *arg)
 {
@@ -127,7 +129,8 @@ static uint64_t spawn_stackless(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- yield --------------------------------------------------------------------------------------------- */
+/* --- yield
+ * --------------------------------------------------------------------------------------------- */
 
 struct yielding {
     unsigned tasks;
@@ -193,10 +196,12 @@ static uint64_t yield_stackless(void *context, uint64_t operations)
     return bench_now_ns() - start;
 }
 
-/* --- wake ----------------------------------------------------------------------------------------------- */
+/* --- wake
+ * -----------------------------------------------------------------------------------------------
+ */
 
-/* Two fibers hand a turn to each other through cancelled timers: one operation is one wake of a task that
- * waits, from another task, until it runs. */
+/* Two fibers hand a turn to each other through cancelled timers: one operation is one wake of a
+ * task that waits, from another task, until it runs. */
 struct ping {
     struct ouro_timer timer[2];
     uint64_t left;
@@ -239,7 +244,8 @@ static uint64_t wake(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- memory ---------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ---------------------------------------------------------------------------------------------- */
 
 static long resident_bytes(void)
 {
@@ -309,7 +315,8 @@ static void idle_memory(struct bench *bench)
     bench_value(bench, "stackless", "idle", "size", "bytes", sizeof(struct idle));
 }
 
-/* --- all of it --------------------------------------------------------------------------------------------- */
+/* --- all of it
+ * --------------------------------------------------------------------------------------------- */
 
 static int bench_main(void *arg)
 {

@@ -5,9 +5,9 @@
  *   shard     one pinned thread with its own io_uring; everything made on a shard belongs to it
  *   task      a fiber (has a stack) or a stackless task (a state machine in the caller's struct)
  *   owner     the shard that made a thing; unless a name ends in `_remote`, a call is for the owner
- *             only and gives -EPERM on a thread that is no shard and -EBADF for another shard's handle
- *   wait      a call that may suspend the calling fiber; other tasks of the shard run meanwhile
- *   release   a call that gives something back; it is not cancellable
+ *             only and gives -EPERM on a thread that is no shard and -EBADF for another shard's
+ * handle wait      a call that may suspend the calling fiber; other tasks of the shard run
+ * meanwhile release   a call that gives something back; it is not cancellable
  *
  * Errors are returned as negative errno values; the global errno is never the result of a call.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Files, all through the ring. Starts behave as in ouro/net.h. Offsets are bytes; lengths over INT32_MAX
- * give -EINVAL. Opening, fsync, and writes on some file systems may be carried out by a kernel worker
- * thread (io-wq) that shares the shard's CPU. A read or fsync that the disk already works on is not
- * cut short by cancellation: the wait then ends when the kernel is done. */
+/* Files, all through the ring. Starts behave as in ouro/net.h. Offsets are bytes; lengths over
+ * INT32_MAX give -EINVAL. Opening, fsync, and writes on some file systems may be carried out by a
+ * kernel worker thread (io-wq) that shares the shard's CPU. A read or fsync that the disk already
+ * works on is not cut short by cancellation: the wait then ends when the kernel is done. */
 #ifndef OURO_FILE_H
 #define OURO_FILE_H
 
@@ -15,7 +15,8 @@ typedef struct ouro_file {
     uint64_t id;
 } ouro_file;
 
-/* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file` is set. */
+/* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file`
+ * is set. */
 struct ouro_open {
     struct ouro_op op;
     struct ouro_task task;
@@ -31,13 +32,14 @@ OURO_API int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode)
 struct ouro_rw {
     struct ouro_op op;
 };
-OURO_API void ouro_read_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, uint64_t offset);
+OURO_API void ouro_read_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len,
+                              uint64_t offset);
 OURO_API void ouro_write_start(struct ouro_rw *w, ouro_file file, const void *buf, size_t len,
                                uint64_t offset);
 OURO_API void ouro_readv_start(struct ouro_rw *r, ouro_file file, const struct iovec *iov, size_t n,
                                uint64_t offset);
-OURO_API void ouro_writev_start(struct ouro_rw *w, ouro_file file, const struct iovec *iov, size_t n,
-                                uint64_t offset);
+OURO_API void ouro_writev_start(struct ouro_rw *w, ouro_file file, const struct iovec *iov,
+                                size_t n, uint64_t offset);
 OURO_API void ouro_fsync_start(struct ouro_rw *s, ouro_file file);
 OURO_API void ouro_fdatasync_start(struct ouro_rw *s, ouro_file file);
 
@@ -65,7 +67,8 @@ static inline ssize_t ouro_readv(ouro_file file, const struct iovec *iov, size_t
     return ouro_await(&r.op.future);
 }
 
-static inline ssize_t ouro_writev(ouro_file file, const struct iovec *iov, size_t n, uint64_t offset)
+static inline ssize_t ouro_writev(ouro_file file, const struct iovec *iov, size_t n,
+                                  uint64_t offset)
 {
     struct ouro_rw w;
 

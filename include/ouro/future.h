@@ -15,13 +15,14 @@
  *   two-step  completes twice: a zero-copy send is `sent`, then its buffer is `free`  (ouro/net.h)
  *   source    completes many times: multishot accept and receive                       (ouro/net.h)
  *
- * The memory rule. From X_start until DONE the kernel owns the operation and its buffer: neither may
- * be touched, moved or freed. Every wait below that gives up early (cancelled, timed out) asks the
- * kernel to cancel *and waits for the completion*, so that nothing returns while the kernel may still
- * write; the result then says what did move. Only ouro_await_any() leaves the others running.
- * An operation in a stack frame that is not awaited on every way out is declared with OURO_OP: it is
- * cancelled and drained when the block is left. A task that ends with operations in flight aborts the
- * process with their names and places; checked builds find one in a dead frame at the next wait.
+ * The memory rule. From X_start until DONE the kernel owns the operation and its buffer: neither
+ * may be touched, moved or freed. Every wait below that gives up early (cancelled, timed out) asks
+ * the kernel to cancel *and waits for the completion*, so that nothing returns while the kernel may
+ * still write; the result then says what did move. Only ouro_await_any() leaves the others running.
+ * An operation in a stack frame that is not awaited on every way out is declared with OURO_OP: it
+ * is cancelled and drained when the block is left. A task that ends with operations in flight
+ * aborts the process with their names and places; checked builds find one in a dead frame at the
+ * next wait.
  *
  * A future belongs to the task that started it and has at most one waiter at a time.
  */
@@ -76,10 +77,10 @@ static inline int ouro_result(const struct ouro_future *f)
 OURO_API int ouro_await_slow(struct ouro_future *f);
 
 /* Waits until the future is DONE and returns its result.
- * When: fiber only (a stackless task writes OURO_AWAIT, ouro/task.h); a future that was never started
- * gives -EINVAL. Cancellation of the task cancels the future and waits for its completion: the result
- * is -ECANCELED, or what had happened first (bytes that moved are never hidden). A source's `ready`
- * future is not cancelled; the wait gives -ECANCELED and the source goes on. */
+ * When: fiber only (a stackless task writes OURO_AWAIT, ouro/task.h); a future that was never
+ * started gives -EINVAL. Cancellation of the task cancels the future and waits for its completion:
+ * the result is -ECANCELED, or what had happened first (bytes that moved are never hidden). A
+ * source's `ready` future is not cancelled; the wait gives -ECANCELED and the source goes on. */
 static inline int ouro_await(struct ouro_future *f)
 {
     if (OURO_LIKELY(f->state == OURO_DONE))
@@ -87,26 +88,29 @@ static inline int ouro_await(struct ouro_future *f)
     return ouro_await_slow(f);
 }
 
-/* Like ouro_await with a deadline (ouro_now_ns() clock; OURO_FOREVER: none). At the deadline the future is
- * cancelled and its completion awaited: -ETIMEDOUT if it was cancelled by that, else its result. The
- * deadline bounds when cancellation is asked for: disk I/O that already runs ends in its own time. */
+/* Like ouro_await with a deadline (ouro_now_ns() clock; OURO_FOREVER: none). At the deadline the
+ * future is cancelled and its completion awaited: -ETIMEDOUT if it was cancelled by that, else its
+ * result. The deadline bounds when cancellation is asked for: disk I/O that already runs ends in
+ * its own time. */
 OURO_API int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns);
 
 /* The same, relative to now. */
 OURO_API int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns);
 
-/* Waits until all n futures are DONE; NULL entries are skipped. Returns 0, or -ETIMEDOUT / -ECANCELED
- * when the deadline or a cancellation came first: then the unfinished ones were cancelled and their
- * completions awaited, so that all are DONE in every case. -EINVAL: an entry was never started. */
+/* Waits until all n futures are DONE; NULL entries are skipped. Returns 0, or -ETIMEDOUT /
+ * -ECANCELED when the deadline or a cancellation came first: then the unfinished ones were
+ * cancelled and their completions awaited, so that all are DONE in every case. -EINVAL: an entry
+ * was never started. */
 OURO_API int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns);
 
-/* Waits until one of n futures is DONE and returns its index, the lowest if several are. The others go
- * on and are still the caller's to await or cancel. NULL entries are skipped. Errors: -ETIMEDOUT,
- * -ECANCELED (nothing was cancelled), -EINVAL (an entry was never started, or none was given). */
+/* Waits until one of n futures is DONE and returns its index, the lowest if several are. The others
+ * go on and are still the caller's to await or cancel. NULL entries are skipped. Errors:
+ * -ETIMEDOUT, -ECANCELED (nothing was cancelled), -EINVAL (an entry was never started, or none was
+ * given). */
 OURO_API int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns);
 
-/* Asks for cancellation and returns at once; the completion still comes and must be awaited. Nothing
- * happens on a future that is not PENDING. */
+/* Asks for cancellation and returns at once; the completion still comes and must be awaited.
+ * Nothing happens on a future that is not PENDING. */
 OURO_API void ouro_cancel(struct ouro_future *f);
 
 /* Cancels what is still in flight and waits for its completion. A release. Fiber only. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: listeners, connections, receive sources.
  *
- * Handles are values of slot + generation, checked at every call: a stale one, or one of another shard,
- * gives -EBADF. A slot is reused only after every operation on it has completed.
+ * Handles are values of slot + generation, checked at every call: a stale one, or one of another
+ * shard, gives -EBADF. A slot is reused only after every operation on it has completed.
  *
- * Every waiting call exists once, as ouro_X_start(struct ouro_X *, …), with the fiber form beside it.
- * A start returns nothing: what is wrong is the result of the future, which is then DONE at once.
- * From start to DONE the struct and the buffers are the kernel's (ouro/future.h). Results are bytes or
- * -errno; for every start: -EPERM off a shard, -EBADF, -EINVAL (NULL, a length over INT32_MAX), -ECANCELED.
- * Only the errors that mean something beyond the man page of the system call are named below.
+ * Every waiting call exists once, as ouro_X_start(struct ouro_X *, …), with the fiber form beside
+ * it. A start returns nothing: what is wrong is the result of the future, which is then DONE at
+ * once. From start to DONE the struct and the buffers are the kernel's (ouro/future.h). Results are
+ * bytes or -errno; for every start: -EPERM off a shard, -EBADF, -EINVAL (NULL, a length over
+ * INT32_MAX), -ECANCELED. Only the errors that mean something beyond the man page of the system
+ * call are named below.
  */
 #ifndef OURO_NET_H
 #define OURO_NET_H
@@ -30,34 +31,36 @@ typedef struct ouro_listener {
     uint64_t id;
 } ouro_listener;
 
-/* --- options of sockets ------------------------------------------------------------------------ */
+/* --- options of sockets ------------------------------------------------------------------------
+ */
 
 /* What is set on a connection at birth. Zero: leave the kernel's default, except nodelay. */
 struct ouro_socket_options {
-    size_t size;             /* sizeof(struct ouro_socket_options) */
-    bool delay;              /* TCP: keep Nagle's algorithm; by default TCP_NODELAY is set */
-    bool keepalive;          /* SO_KEEPALIVE */
+    size_t size;    /* sizeof(struct ouro_socket_options) */
+    bool delay;     /* TCP: keep Nagle's algorithm; by default TCP_NODELAY is set */
+    bool keepalive; /* SO_KEEPALIVE */
     uint32_t keepalive_idle_s, keepalive_interval_s, keepalive_count;
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* SO_SNDBUF, SO_RCVBUF */
-    bool linger;             /* SO_LINGER with linger_s; 0 s: close resets the connection */
+    bool linger; /* SO_LINGER with linger_s; 0 s: close resets the connection */
     uint16_t linger_s;
 };
 
 struct ouro_listen_options {
-    size_t size;      /* sizeof(struct ouro_listen_options) */
-    int backlog;      /* default 4096, capped by net.core.somaxconn */
-    bool v6only;      /* IPV6_V6ONLY; default off: [::] also takes IPv4 */
-    bool share_port;  /* let other processes of this user listen on the port too */
-    bool private_port; /* this shard's own listener: not shared with the other shards' */
-    uint32_t queue_max;  /* accepted and not yet taken, per listener: above it accepting pauses.
-                            Default 1024; 1 … 65536 */
-    struct ouro_socket_options socket; /* inherited by what is accepted; its size may be 0: defaults */
+    size_t size;        /* sizeof(struct ouro_listen_options) */
+    int backlog;        /* default 4096, capped by net.core.somaxconn */
+    bool v6only;        /* IPV6_V6ONLY; default off: [::] also takes IPv4 */
+    bool share_port;    /* let other processes of this user listen on the port too */
+    bool private_port;  /* this shard's own listener: not shared with the other shards' */
+    uint32_t queue_max; /* accepted and not yet taken, per listener: above it accepting pauses.
+                           Default 1024; 1 … 65536 */
+    struct ouro_socket_options
+        socket; /* inherited by what is accepted; its size may be 0: defaults */
 };
 
-/* Opens a listener of the calling shard. Shards that listen on the same TCP address share it through
- * SO_REUSEPORT (with port 0 the first one's port is taken by all); a Unix socket is opened by the first
- * and accepted from by all. Does not wait (a few system calls: it is set-up). A stale Unix socket file
- * that nobody listens on is replaced; the file is removed at the last close.
+/* Opens a listener of the calling shard. Shards that listen on the same TCP address share it
+ * through SO_REUSEPORT (with port 0 the first one's port is taken by all); a Unix socket is opened
+ * by the first and accepted from by all. Does not wait (a few system calls: it is set-up). A stale
+ * Unix socket file that nobody listens on is replaced; the file is removed at the last close.
  * Errors: as socket, bind and listen; -EADDRINUSE also when another process listens there. */
 OURO_API OURO_NODISCARD int ouro_listen(ouro_listener *out, const struct ouro_addr *addr,
                                         const struct ouro_listen_options *options);
@@ -66,15 +69,16 @@ OURO_API OURO_NODISCARD int ouro_listen(ouro_listener *out, const struct ouro_ad
 OURO_API OURO_NODISCARD int ouro_listener_adopt(ouro_listener *out, int fd,
                                                 const struct ouro_listen_options *options);
 
-/* How many descriptors a service manager passed to this process (LISTEN_PID, LISTEN_FDS): they are 3,
- * 4, …; 0 if none. */
+/* How many descriptors a service manager passed to this process (LISTEN_PID, LISTEN_FDS): they are
+ * 3, 4, …; 0 if none. */
 OURO_API int ouro_listen_fds(void);
 
 /* The address it is bound to. */
 OURO_API int ouro_listener_addr(ouro_listener listener, struct ouro_addr *out);
 
-/* Accepting is a source: connections are taken by multishot accept into the listener's queue; `ready`
- * is DONE while one is queued or the listener has failed. One task at a time waits on a listener. */
+/* Accepting is a source: connections are taken by multishot accept into the listener's queue;
+ * `ready` is DONE while one is queued or the listener has failed. One task at a time waits on a
+ * listener. */
 OURO_API struct ouro_future *ouro_accept_ready(ouro_listener listener);
 
 /* Takes the next accepted connection: 0, -EAGAIN none is queued, -EBADF, or the error that ended
@@ -96,10 +100,11 @@ OURO_API int ouro_accept_stop(ouro_listener listener);
 /* Closes a listener. What is queued in it and was not taken is closed. A release; waits. */
 OURO_API int ouro_listener_close(ouro_listener listener);
 
-/* --- connections ------------------------------------------------------------------------------- */
+/* --- connections -------------------------------------------------------------------------------
+ */
 
-/* Connects: a socket is made, options set, connected. A call of several steps. `conn` is set when the
- * future is DONE with 0. */
+/* Connects: a socket is made, options set, connected. A call of several steps. `conn` is set when
+ * the future is DONE with 0. */
 struct ouro_connect {
     struct ouro_op op;
     struct ouro_task task;
@@ -155,8 +160,10 @@ struct ouro_msg {
     struct ouro_op op;
     struct msghdr header;
 };
-OURO_API void ouro_recvv_start(struct ouro_msg *m, ouro_conn conn, const struct iovec *iov, size_t n);
-OURO_API void ouro_sendv_start(struct ouro_msg *m, ouro_conn conn, const struct iovec *iov, size_t n);
+OURO_API void ouro_recvv_start(struct ouro_msg *m, ouro_conn conn, const struct iovec *iov,
+                               size_t n);
+OURO_API void ouro_sendv_start(struct ouro_msg *m, ouro_conn conn, const struct iovec *iov,
+                               size_t n);
 
 static inline ssize_t ouro_recvv(ouro_conn conn, const struct iovec *iov, size_t n)
 {
@@ -174,8 +181,8 @@ static inline ssize_t ouro_sendv(ouro_conn conn, const struct iovec *iov, size_t
     return ouro_await(&m.op.future);
 }
 
-/* Sends all of it. A call of several steps. The result is len; on an error `sent` says how many bytes
- * had gone before it. */
+/* Sends all of it. A call of several steps. The result is len; on an error `sent` says how many
+ * bytes had gone before it. */
 struct ouro_send_all {
     struct ouro_op op;
     struct ouro_task task;
@@ -184,7 +191,8 @@ struct ouro_send_all {
     const char *data;
     size_t len, sent;
 };
-OURO_API void ouro_send_all_start(struct ouro_send_all *s, ouro_conn conn, const void *buf, size_t len);
+OURO_API void ouro_send_all_start(struct ouro_send_all *s, ouro_conn conn, const void *buf,
+                                  size_t len);
 
 static inline ssize_t ouro_send_all(ouro_conn conn, const void *buf, size_t len)
 {
@@ -194,8 +202,8 @@ static inline ssize_t ouro_send_all(ouro_conn conn, const void *buf, size_t len)
     return ouro_await(&s.op.future);
 }
 
-/* The same for parts; the array is used as scratch and belongs to the call until DONE. The result is the
- * sum of the lengths. */
+/* The same for parts; the array is used as scratch and belongs to the call until DONE. The result
+ * is the sum of the lengths. */
 struct ouro_sendv_all {
     struct ouro_op op;
     struct ouro_task task;
@@ -204,7 +212,8 @@ struct ouro_sendv_all {
     struct iovec *iov;
     size_t n, sent;
 };
-OURO_API void ouro_sendv_all_start(struct ouro_sendv_all *s, ouro_conn conn, struct iovec *iov, size_t n);
+OURO_API void ouro_sendv_all_start(struct ouro_sendv_all *s, ouro_conn conn, struct iovec *iov,
+                                   size_t n);
 
 static inline ssize_t ouro_sendv_all(ouro_conn conn, struct iovec *iov, size_t n)
 {
@@ -214,15 +223,16 @@ static inline ssize_t ouro_sendv_all(ouro_conn conn, struct iovec *iov, size_t n
     return ouro_await(&s.op.future);
 }
 
-/* Zero-copy send, a two-step: op.future is DONE with the bytes when the data was *sent* (queued), `released` when the kernel has let go of the
- * buffer: 0, or 1 if it had copied the data after all (loopback always does: stop using it there). Until
- * then the buffer and the struct are the kernel's, and the operation counts as in flight. Both futures
- * complete in every case. */
+/* Zero-copy send, a two-step: op.future is DONE with the bytes when the data was *sent* (queued),
+ * `released` when the kernel has let go of the buffer: 0, or 1 if it had copied the data after all
+ * (loopback always does: stop using it there). Until then the buffer and the struct are the
+ * kernel's, and the operation counts as in flight. Both futures complete in every case. */
 struct ouro_send_zc {
     struct ouro_op op;
     struct ouro_future released;
 };
-OURO_API void ouro_send_zc_start(struct ouro_send_zc *s, ouro_conn conn, const void *buf, size_t len);
+OURO_API void ouro_send_zc_start(struct ouro_send_zc *s, ouro_conn conn, const void *buf,
+                                 size_t len);
 
 /* Ends one direction or both: SHUT_RD, SHUT_WR, SHUT_RDWR. */
 struct ouro_shutdown {
@@ -238,10 +248,10 @@ static inline int ouro_shutdown(ouro_conn conn, int how)
     return ouro_await(&s.op.future);
 }
 
-/* Closes a connection, file or poll handle with whatever is in flight on it: new operations are refused, those in
- * flight are cancelled by descriptor and complete with -ECANCELED (or what they did), then the
- * descriptor is closed and the handle is stale. A release: never cut short. Result 0, or the error of
- * the kernel's close. */
+/* Closes a connection, file or poll handle with whatever is in flight on it: new operations are
+ * refused, those in flight are cancelled by descriptor and complete with -ECANCELED (or what they
+ * did), then the descriptor is closed and the handle is stale. A release: never cut short. Result
+ * 0, or the error of the kernel's close. */
 struct ouro_close {
     struct ouro_op op;
     struct ouro_task task;
@@ -262,17 +272,20 @@ OURO_API int ouro_peer_addr(ouro_conn conn, struct ouro_addr *out);
 OURO_API int ouro_local_addr(ouro_conn conn, struct ouro_addr *out);
 
 /* Any option of the socket by level and number, as setsockopt(2) and getsockopt(2). May wait. */
-OURO_API int ouro_setsockopt(ouro_conn conn, int level, int option, const void *value, socklen_t len);
+OURO_API int ouro_setsockopt(ouro_conn conn, int level, int option, const void *value,
+                             socklen_t len);
 OURO_API int ouro_getsockopt(ouro_conn conn, int level, int option, void *value, socklen_t *len);
 
 /* Takes over an ordinary connected socket: owned by Ouro from success on. */
 OURO_API OURO_NODISCARD int ouro_conn_adopt(ouro_conn *out, int fd);
 
-/* Gives the connection out as an ordinary descriptor (>= 0, close-on-exec, the caller's) and closes the handle.
- * -EBUSY: operations are in flight. May wait. -EOPNOTSUPP: the kernel cannot (before 6.8). */
+/* Gives the connection out as an ordinary descriptor (>= 0, close-on-exec, the caller's) and closes
+ * the handle. -EBUSY: operations are in flight. May wait. -EOPNOTSUPP: the kernel cannot
+ * (before 6.8). */
 OURO_API int ouro_conn_give_out(ouro_conn conn);
 
-/* --- receive sources --------------------------------------------------------------------------- */
+/* --- receive sources ---------------------------------------------------------------------------
+ */
 
 /* A lease on received bytes in a provided buffer of the shard. Owned by whoever took it, until
  * ouro_buf_release(); it may be passed to sends. */
@@ -293,10 +306,11 @@ OURO_API void ouro_buf_release(struct ouro_buf *buf);
  *                 ▼  │  ▼  (goes on by itself)          │
  *                PAUSED / PARKED ───────────────────────┘
  *
- * Above `hold_max` queued buffers it stops receiving (TCP then holds the peer back) and goes on below
- * half. `ready` is DONE while there is something to take, data or the end. One waiter at a time. It is in
- * flight, owned by the task that opened it, until closed; then its memory is the caller's again. Closing the
- * connection first ends it too. Declare it with OURO_RECV_SOURCE in a fiber's frame. */
+ * Above `hold_max` queued buffers it stops receiving (TCP then holds the peer back) and goes on
+ * below half. `ready` is DONE while there is something to take, data or the end. One waiter at a
+ * time. It is in flight, owned by the task that opened it, until closed; then its memory is the
+ * caller's again. Closing the connection first ends it too. Declare it with OURO_RECV_SOURCE in a
+ * fiber's frame. */
 struct ouro_recv_source {
     struct ouro_op op;
     struct ouro_future ready;
@@ -312,10 +326,12 @@ struct ouro_recv_source {
 };
 
 /* Opens it and starts receiving. hold_max 0: 16. Errors as a start. */
-OURO_API int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max);
+OURO_API int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn,
+                                   uint32_t hold_max);
 
-/* Takes what was received next: > 0 bytes with a lease in *out, 0 end of stream, -EAGAIN nothing yet,
- * -ECANCELED the task is cancelled (a lease is never lost: it is still queued), else what ended it. */
+/* Takes what was received next: > 0 bytes with a lease in *out, 0 end of stream, -EAGAIN nothing
+ * yet, -ECANCELED the task is cancelled (a lease is never lost: it is still queued), else what
+ * ended it. */
 OURO_API int ouro_recv_take(struct ouro_recv_source *source, struct ouro_buf *out);
 
 /* Waits until there is something and takes it. */
@@ -333,9 +349,9 @@ static inline int ouro_recv_next(struct ouro_recv_source *source, struct ouro_bu
     return n;
 }
 
-/* Stops receiving, awaits the operation's end and gives queued buffers back. A release; fiber only. A
- * stackless task calls ouro_recv_source_stop(), awaits &source->op.future, and calls it then. Leases that
- * were taken stay valid. */
+/* Stops receiving, awaits the operation's end and gives queued buffers back. A release; fiber only.
+ * A stackless task calls ouro_recv_source_stop(), awaits &source->op.future, and calls it then.
+ * Leases that were taken stay valid. */
 OURO_API int ouro_recv_source_close(struct ouro_recv_source *source);
 OURO_API void ouro_recv_source_stop(struct ouro_recv_source *source);
 
@@ -348,7 +364,8 @@ static inline void ouro_recv_source_cleanup(struct ouro_recv_source *source)
     ouro_recv_source_close(source);
 }
 
-/* --- readiness --------------------------------------------------------------------------------- */
+/* --- readiness ---------------------------------------------------------------------------------
+ */
 
 /* Waits until an arbitrary descriptor, which stays the caller's and must stay open, is ready for
  * `events` (POLLIN, POLLOUT, …): the result is the mask of poll(2). */

@@ -16,59 +16,66 @@ OURO_BEGIN_DECLS
 /* Zero means the default, so that `struct ouro_options o = {.size = sizeof o};` is a valid start.
  * Copied and checked before use; what is out of its bounds is an error that names the field. */
 struct ouro_options {
-    size_t size;        /* sizeof(struct ouro_options) of the caller's header */
-    const char *cpus;   /* CPU list such as "0-3,8"; NULL: every CPU the thread may run on. One shard
-                           each. A CPU outside of the allowed set is an error. */
-    unsigned shards;    /* how many shards, on the first CPUs of the list. Default: one per CPU. More than there
-                           are CPUs needs `oversubscribe`. Bounds 1 … OURO_MAX_SHARDS */
+    size_t size;      /* sizeof(struct ouro_options) of the caller's header */
+    const char *cpus; /* CPU list such as "0-3,8"; NULL: every CPU the thread may run on. One shard
+                         each. A CPU outside of the allowed set is an error. */
+    unsigned shards;  /* how many shards, on the first CPUs of the list. Default: one per CPU. More
+                         than there  are CPUs needs `oversubscribe`. Bounds 1 … OURO_MAX_SHARDS */
     bool oversubscribe; /* allow more shards than CPUs: they share them round-robin */
     bool no_pinning;    /* do not pin the threads */
     bool leave_signals; /* touch no signal mask or disposition: the embedding program's business */
     bool keep_nofile;   /* do not raise the soft RLIMIT_NOFILE to the hard one */
     bool quiet;         /* no report to stderr at stop and no notices at start */
 
-    uint64_t run_budget_ns;     /* slice of a turn's run phase. Default 500 µs; 10 µs … 1 s */
-    uint64_t spin_ns;           /* longest spin before a shard sleeps. Default 0 (off); up to 1 ms */
-    uint64_t drain_deadline_ns; /* how long a stop waits for tasks to end. Default 10 s; up to 1 h */
+    uint64_t run_budget_ns; /* slice of a turn's run phase. Default 500 µs; 10 µs … 1 s */
+    uint64_t spin_ns;       /* longest spin before a shard sleeps. Default 0 (off); up to 1 ms */
+    uint64_t
+        drain_deadline_ns; /* how long a stop waits for tasks to end. Default 10 s; up to 1 h */
 
-    uint32_t sq_entries;      /* submission queue. Default 1024; 8 … 32768, rounded up to 2^n */
-    uint32_t cq_entries;      /* completion queue. Default 8 × sq; sq … 65536, rounded up to 2^n */
-    uint32_t descriptors;     /* direct descriptors per shard. Default 16384, or what RLIMIT_NOFILE
-                                 allows; 16 … 1048576 */
-    uint32_t buffer_bytes;    /* small receive buffers. Default 2048; 256 … 65536, 2^n */
-    uint32_t buffers;         /* of them per shard at start. Default 256; 16 … 16384, 2^n */
-    uint32_t buffers_max;     /* to which the pool grows when it runs dry. Default 4096; buffers … 32768, 2^n */
-    uint32_t large_buffer_bytes; /* for connections that fill small ones. Default 16384; up to 1 MiB */
-    uint32_t large_buffers;      /* Default 64 */
-    uint32_t large_buffers_max;  /* Default 1024 */
+    uint32_t sq_entries;   /* submission queue. Default 1024; 8 … 32768, rounded up to 2^n */
+    uint32_t cq_entries;   /* completion queue. Default 8 × sq; sq … 65536, rounded up to 2^n */
+    uint32_t descriptors;  /* direct descriptors per shard. Default 16384, or what RLIMIT_NOFILE
+                              allows; 16 … 1048576 */
+    uint32_t buffer_bytes; /* small receive buffers. Default 2048; 256 … 65536, 2^n */
+    uint32_t buffers;      /* of them per shard at start. Default 256; 16 … 16384, 2^n */
+    uint32_t buffers_max;  /* to which the pool grows when it runs dry. Default 4096; buffers …
+                              32768, 2^n */
+    uint32_t
+        large_buffer_bytes; /* for connections that fill small ones. Default 16384; up to 1 MiB */
+    uint32_t large_buffers; /* Default 64 */
+    uint32_t large_buffers_max; /* Default 1024 */
     uint32_t stack_bytes;       /* of a fiber. Default 64 KiB; 16 KiB … 64 MiB */
-    uint32_t large_stack_bytes; /* of a fiber that asks for more. Default 1 MiB; stack_bytes … 64 MiB */
-    uint32_t max_fibers;        /* per shard. Default 1,048,576 */
-    bool track_stack_use;       /* keep the high-water mark of fiber stacks by task name; costs a
-                                   look at the stack at each fiber's end */
-    uint32_t iowq_bounded;      /* most io-wq workers per shard for files. Default 4; 1 … 1024 */
-    uint32_t iowq_unbounded;    /* most for the rest. Default 4 */
-    uint64_t signals;           /* OURO_SIGNAL_BIT()s of what tasks will wait for besides SIGINT and SIGTERM:
-                                   blocked before the first thread starts */
-    const char *thread_prefix;  /* threads are PREFIX-0 …; Default "ouro"; at most 10 characters */
-    unsigned ring_flags_off;    /* io_uring set-up flags not to ask for (IORING_SETUP_*): for tests and
-                                   comparisons */
+    uint32_t
+        large_stack_bytes; /* of a fiber that asks for more. Default 1 MiB; stack_bytes … 64 MiB */
+    uint32_t max_fibers;   /* per shard. Default 1,048,576 */
+    bool track_stack_use;  /* keep the high-water mark of fiber stacks by task name; costs a
+                              look at the stack at each fiber's end */
+    uint32_t iowq_bounded;   /* most io-wq workers per shard for files. Default 4; 1 … 1024 */
+    uint32_t iowq_unbounded; /* most for the rest. Default 4 */
+    uint64_t signals; /* OURO_SIGNAL_BIT()s of what tasks will wait for besides SIGINT and SIGTERM:
+                         blocked before the first thread starts */
+    const char *thread_prefix; /* threads are PREFIX-0 …; Default "ouro"; at most 10 characters */
+    unsigned ring_flags_off; /* io_uring set-up flags not to ask for (IORING_SETUP_*): for tests and
+                                comparisons */
 };
 
 /* Starts the shards, runs main_fn(arg) as a fiber on shard 0 (in the calling thread), stops the
  * runtime when it returns or ends by cancellation, and gives its value to *value (may be NULL).
- * Returns 0, or -errno if the runtime could not start, with one sentence about it in ouro_start_error().
- * All shards start or none does. One runtime at a time (-EBUSY); not from a shard (-EDEADLK).
- * Signals: blocks SIGPIPE, SIGINT and SIGTERM and those that are waited for before it starts a thread,
- * and restores mask, affinity and soft limits on return. The first SIGINT or SIGTERM that no task
- * waits for stops the runtime (as ouro_stop()); a second SIGINT stops it without draining. */
-OURO_API int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *arg, int *value);
+ * Returns 0, or -errno if the runtime could not start, with one sentence about it in
+ * ouro_start_error(). All shards start or none does. One runtime at a time (-EBUSY); not from a
+ * shard (-EDEADLK). Signals: blocks SIGPIPE, SIGINT and SIGTERM and those that are waited for
+ * before it starts a thread, and restores mask, affinity and soft limits on return. The first
+ * SIGINT or SIGTERM that no task waits for stops the runtime (as ouro_stop()); a second SIGINT
+ * stops it without draining. */
+OURO_API int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *arg,
+                      int *value);
 
 /* Why the last ouro_run() of this thread failed to start; "" if it did not. */
 OURO_API const char *ouro_start_error(void);
 
-/* Asks the runtime to stop: main and every task in a root scope are cancelled on every shard; what has
- * not ended at the drain deadline is reported by name and leaked, never freed. From any thread. */
+/* Asks the runtime to stop: main and every task in a root scope are cancelled on every shard; what
+ * has not ended at the drain deadline is reported by name and leaked, never freed. From any thread.
+ */
 OURO_API void ouro_stop(void);
 
 /* True from the moment a stop was asked for. From any thread. */
@@ -86,21 +93,22 @@ struct ouro_each_result {
     uint8_t how; /* enum ouro_end */
 };
 
-/* Runs fn(arg) as a fiber named `name` in each shard's root scope and waits until all have returned. The
- * result is the first error among their values (lowest shard), else 0; `results` (may be NULL) gets each.
- * When the caller is cancelled those fibers are cancelled, and their end is awaited. `arg` is shared.
- * Fiber only. Errors of its own: -EPERM, -EINVAL, -ENOMEM. */
+/* Runs fn(arg) as a fiber named `name` in each shard's root scope and waits until all have
+ * returned. The result is the first error among their values (lowest shard), else 0; `results` (may
+ * be NULL) gets each. When the caller is cancelled those fibers are cancelled, and their end is
+ * awaited. `arg` is shared. Fiber only. Errors of its own: -EPERM, -EINVAL, -ENOMEM. */
 OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
                                 struct ouro_each_result *results /* [ouro_shard_count()] */);
 
-/* Runs fn(arg) as a fiber in the root scope of `shard`; from any thread of the process, never waits.
- * From a thread that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL, -ENOMEM,
- * -ESHUTDOWN when no runtime runs or it is stopping. */
+/* Runs fn(arg) as a fiber in the root scope of `shard`; from any thread of the process, never
+ * waits. From a thread that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL,
+ * -ENOMEM, -ESHUTDOWN when no runtime runs or it is stopping. */
 OURO_API int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *name);
 
-/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM); SIGINT,
- * SIGTERM and options.signals only (-EINVAL). They are taken from a signalfd; while someone waits for SIGINT or SIGTERM the default
- * stop is not done. Signals that come while nobody waits but someone did before are kept (one each). */
+/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM);
+ * SIGINT, SIGTERM and options.signals only (-EINVAL). They are taken from a signalfd; while someone
+ * waits for SIGINT or SIGTERM the default stop is not done. Signals that come while nobody waits
+ * but someone did before are kept (one each). */
 struct ouro_signal_wait {
     struct ouro_op op;
     struct ouro_signal_wait *next, **pprev;
@@ -149,8 +157,8 @@ struct ouro_counters {
 /* The calling shard's counters. -EPERM off shards. */
 OURO_API int ouro_counters(struct ouro_counters *out);
 
-/* The deepest use of fiber stacks by task name, on the calling shard (options.track_stack_use): calls
- * `each` for every name. */
+/* The deepest use of fiber stacks by task name, on the calling shard (options.track_stack_use):
+ * calls `each` for every name. */
 OURO_API int ouro_stack_use(void (*each)(void *ctx, const char *name, size_t bytes), void *ctx);
 
 OURO_API const char *ouro_version(void);

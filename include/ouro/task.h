@@ -16,11 +16,11 @@
  *
  * Scopes own tasks. Leaving a scope joins all that were spawned in it; no task outlives its scope.
  *
- * Cancellation is level-triggered: after ouro_task_cancel() every wait of the task returns -ECANCELED
- * (and what it starts completes with -ECANCELED at once) until it ends or shields itself. It is
- * delivered at waits only. Releases (close, leaving a scope, draining an operation) run shielded.
- * Cancelling a task also cancels the scopes that it has open, and so its children; those that it opened
- * inside of a shield are cancelled when the shield ends.
+ * Cancellation is level-triggered: after ouro_task_cancel() every wait of the task returns
+ * -ECANCELED (and what it starts completes with -ECANCELED at once) until it ends or shields
+ * itself. It is delivered at waits only. Releases (close, leaving a scope, draining an operation)
+ * run shielded. Cancelling a task also cancels the scopes that it has open, and so its children;
+ * those that it opened inside of a shield are cancelled when the shield ends.
  */
 #ifndef OURO_TASK_H
 #define OURO_TASK_H
@@ -43,16 +43,16 @@ enum ouro_task_state {
 /* 72 bytes. The fields are the runtime's; a stackless task embeds one and uses the macros below. */
 struct ouro_task {
     void (*resume)(struct ouro_task *); /* NULL: a fiber */
-    struct ouro_task *run_next;      /* in the run queue */
-    struct ouro_op *ops;             /* what it is accountable for, newest first */
-    struct ouro_scope *scope;        /* the scope that owns it, NULL: a step of a call */
-    struct ouro_task *sibling_next;  /* in the scope */
+    struct ouro_task *run_next;         /* in the run queue */
+    struct ouro_op *ops;                /* what it is accountable for, newest first */
+    struct ouro_scope *scope;           /* the scope that owns it, NULL: a step of a call */
+    struct ouro_task *sibling_next;     /* in the scope */
     struct ouro_task **sibling_pprev;
-    struct ouro_join *joins;         /* who waits for its end */
-    const char *name;                /* static or longer-lived than the task */
-    int32_t result;                  /* what it returned */
-    uint16_t point;                  /* stackless: where to go on */
-    uint8_t state;                   /* enum ouro_task_state */
+    struct ouro_join *joins; /* who waits for its end */
+    const char *name;        /* static or longer-lived than the task */
+    int32_t result;          /* what it returned */
+    uint16_t point;          /* stackless: where to go on */
+    uint8_t state;           /* enum ouro_task_state */
     uint8_t flags;
 };
 
@@ -63,7 +63,8 @@ enum ouro_end {
     OURO_END_ABORTED = 2,   /* cancelled before it ran at all: its function was never called */
 };
 
-/* --- fibers ------------------------------------------------------------------------------------ */
+/* --- fibers ------------------------------------------------------------------------------------
+ */
 
 typedef int ouro_task_fn(void *arg);
 
@@ -82,19 +83,20 @@ struct ouro_spawn_options {
                            used where it is at least this, more than that: -EINVAL */
 };
 
-/* Spawns a fiber in `scope` (NULL: the shard's root scope, joined when the runtime stops). `arg_bytes`
- * bytes at `arg` are copied onto the new stack before the call returns, and fn gets the copy;
- * arg_bytes == 0 passes `arg` itself. The fiber runs after the caller next waits.
- * At most OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle.
- * Errors: -EPERM no shard here, -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN
- * options.max_fibers live, -ECANCELED the scope is cancelled or the runtime stops. */
+/* Spawns a fiber in `scope` (NULL: the shard's root scope, joined when the runtime stops).
+ * `arg_bytes` bytes at `arg` are copied onto the new stack before the call returns, and fn gets the
+ * copy; arg_bytes == 0 passes `arg` itself. The fiber runs after the caller next waits. At most
+ * OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle. Errors: -EPERM no shard here,
+ * -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN options.max_fibers live, -ECANCELED the
+ * scope is cancelled or the runtime stops. */
 #define OURO_SPAWN_ARG_MAX 1024
 OURO_API OURO_NODISCARD int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes,
                                             const struct ouro_spawn_options *options,
                                             ouro_fiber *out);
 
-/* Fire and forget: its result only counts for the scope's failure policy. It always runs (must_run). */
+/* Fire and forget: its result only counts for the scope's failure policy. It always runs
+ * (must_run). */
 static inline OURO_NODISCARD int ouro_spawn(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes)
 {
@@ -124,12 +126,13 @@ struct ouro_join {
 };
 
 /* Starts waiting for a joinable fiber. A fiber is joined once: its handle is stale afterwards.
- * Errors (also the future's result): -ESRCH stale handle or joined already, -EDEADLK joining oneself,
- * -EINVAL not joinable. */
+ * Errors (also the future's result): -ESRCH stale handle or joined already, -EDEADLK joining
+ * oneself, -EINVAL not joinable. */
 OURO_API int ouro_join_start(struct ouro_join *join, ouro_fiber fiber);
 
-/* Waits for the end of `fiber`; *value (may be NULL) gets what it returned. Returns an enum ouro_end,
- * or -ESRCH, -EDEADLK, -EINVAL, -ECANCELED (the caller was cancelled; the fiber goes on). */
+/* Waits for the end of `fiber`; *value (may be NULL) gets what it returned. Returns an enum
+ * ouro_end, or -ESRCH, -EDEADLK, -EINVAL, -ECANCELED (the caller was cancelled; the fiber goes on).
+ */
 static inline int ouro_join(ouro_fiber fiber, int *value)
 {
     struct ouro_join j;
@@ -151,11 +154,12 @@ OURO_API int ouro_fiber_cancel(ouro_fiber fiber);
 /* Lets every other ready task run first. 0, or -ECANCELED. Fiber only. */
 OURO_API int ouro_yield(void);
 
-/* True when the slice of this turn (options.run_budget_ns) is used up: a long computation asks now and
- * then, and yields. No system call. */
+/* True when the slice of this turn (options.run_budget_ns) is used up: a long computation asks now
+ * and then, and yields. No system call. */
 OURO_API bool ouro_should_yield(void);
 
-/* --- stackless tasks --------------------------------------------------------------------------- */
+/* --- stackless tasks ---------------------------------------------------------------------------
+ */
 
 /* A stackless task is a struct that embeds a struct ouro_task, and a resume function which the
  * macros make read like straight code:
@@ -174,18 +178,20 @@ OURO_API bool ouro_should_yield(void);
  *         OURO_END(task, 0);
  *     }
  *
- * Rules: local variables do not survive an OURO_AWAIT or OURO_YIELD: what must, lives in the struct.
- * No switch statement around an OURO_AWAIT (BEGIN opens one). One OURO_AWAIT per source line, at most 65,535
- * lines a file. Call no waiting (fiber) function from a resume function: it aborts with a message.
- * The struct must stay until the task has ended; after OURO_END the runtime does not touch it. */
+ * Rules: local variables do not survive an OURO_AWAIT or OURO_YIELD: what must, lives in the
+ * struct. No switch statement around an OURO_AWAIT (BEGIN opens one). One OURO_AWAIT per source
+ * line, at most 65,535 lines a file. Call no waiting (fiber) function from a resume function: it
+ * aborts with a message. The struct must stay until the task has ended; after OURO_END the runtime
+ * does not touch it. */
 #define OURO_FRAME(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define OURO_BEGIN(task)                                                                           \
     switch ((task)->point) {                                                                       \
     case 0:
 
-/* Suspends until the future is DONE. Cancellation of the task cancels the future (as ouro_await). For a
- * source's `ready` future, which is not cancelled, go on to take from it: that gives -ECANCELED. */
+/* Suspends until the future is DONE. Cancellation of the task cancels the future (as ouro_await).
+ * For a source's `ready` future, which is not cancelled, go on to take from it: that gives
+ * -ECANCELED. */
 #define OURO_AWAIT(task, f)                                                                        \
     do {                                                                                           \
         (task)->point = (uint16_t)__LINE__;                                                        \
@@ -225,8 +231,9 @@ OURO_API bool ouro_should_yield(void);
     ouro_task_end(task, value);                                                                    \
     (void)(give_back)
 
-/* Starts a stackless task whose struct the caller provides. The struct must be zeroed, or a task that has ended. `name` must outlive it. It first runs after the caller next waits. Errors: -EPERM, -EINVAL, -EBUSY (still running), -ECANCELED
- * (the scope is cancelled). */
+/* Starts a stackless task whose struct the caller provides. The struct must be zeroed, or a task
+ * that has ended. `name` must outlive it. It first runs after the caller next waits. Errors:
+ * -EPERM, -EINVAL, -EBUSY (still running), -ECANCELED (the scope is cancelled). */
 OURO_API OURO_NODISCARD int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
                                             void (*resume)(struct ouro_task *), const char *name);
 
@@ -242,8 +249,10 @@ OURO_API void ouro_task_end(struct ouro_task *task, int value);
 OURO_API void ouro_task_yield(struct ouro_task *task);
 OURO_API bool ouro_ready_slow(struct ouro_task *task, struct ouro_future *f);
 struct ouro_timer;
-OURO_API void ouro_timed_start(struct ouro_future *f, struct ouro_timer *timer, uint64_t deadline_ns);
-OURO_API bool ouro_timed_ready(struct ouro_task *task, struct ouro_future *f, struct ouro_timer *timer);
+OURO_API void ouro_timed_start(struct ouro_future *f, struct ouro_timer *timer,
+                               uint64_t deadline_ns);
+OURO_API bool ouro_timed_ready(struct ouro_task *task, struct ouro_future *f,
+                               struct ouro_timer *timer);
 OURO_API int ouro_timed_result(const struct ouro_future *f, const struct ouro_timer *timer);
 
 static inline bool ouro_ready(struct ouro_task *task, struct ouro_future *f)
@@ -253,7 +262,8 @@ static inline bool ouro_ready(struct ouro_task *task, struct ouro_future *f)
     return ouro_ready_slow(task, f);
 }
 
-/* --- the task that runs ------------------------------------------------------------------------ */
+/* --- the task that runs ------------------------------------------------------------------------
+ */
 
 /* The running task, NULL outside of one (also on threads that are no shard). */
 OURO_API struct ouro_task *ouro_current_task(void);
@@ -272,7 +282,8 @@ OURO_API bool ouro_cancelled(void);
 OURO_API int ouro_shield_enter(void);
 OURO_API int ouro_shield_leave(void);
 
-/* --- scopes ------------------------------------------------------------------------------------ */
+/* --- scopes ------------------------------------------------------------------------------------
+ */
 
 enum ouro_scope_flags {
     OURO_SCOPE_FAIL_FAST = 1, /* the first task that returns < 0 cancels the others */
@@ -283,7 +294,7 @@ struct ouro_scope {
     struct ouro_op op; /* an open scope is something its task is accountable for */
     struct ouro_task *children;
     struct ouro_task *owner;
-    uint64_t zombies;  /* joinable fibers that ended and were not joined: first handle, linked */
+    uint64_t zombies; /* joinable fibers that ended and were not joined: first handle, linked */
     uint32_t live;
     int32_t first_error; /* of the children, 0: none */
     uint8_t flags;
@@ -291,7 +302,8 @@ struct ouro_scope {
     bool shielded; /* opened inside of a shield */
 };
 
-/* Opens a scope in the running task. Errors: -EPERM, -EINVAL (NULL, unknown flags), -ECANCELED (the task is cancelled). */
+/* Opens a scope in the running task. Errors: -EPERM, -EINVAL (NULL, unknown flags), -ECANCELED (the
+ * task is cancelled). */
 OURO_API OURO_NODISCARD int ouro_scope_enter(struct ouro_scope *scope, unsigned flags);
 
 /* Joins every task in the scope and closes it. A release: not cut short; a cancelled owner has

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Time: clocks, sleeps, intervals.
  *
- * Deadlines are nanoseconds of CLOCK_MONOTONIC. A timer never fires early; it fires at most one tick
- * of the wheel (OURO_TICK_NS) plus the length of the running turn late. There is no system call per
- * timer: the shard passes its next deadline to the one call in which it waits. */
+ * Deadlines are nanoseconds of CLOCK_MONOTONIC. A timer never fires early; it fires at most one
+ * tick of the wheel (OURO_TICK_NS) plus the length of the running turn late. There is no system
+ * call per timer: the shard passes its next deadline to the one call in which it waits. */
 #ifndef OURO_TIMER_H
 #define OURO_TIMER_H
 
@@ -12,15 +12,16 @@
 
 OURO_BEGIN_DECLS
 
-/* A timer is a future: DONE with 0 when the deadline has passed, with -ECANCELED when cancelled. It is
- * the caller's from DONE on; until then the shard's wheel links it. In a stack frame declare it with
- * OURO_TIMER so that no way out leaves it linked. */
+/* A timer is a future: DONE with 0 when the deadline has passed, with -ECANCELED when cancelled. It
+ * is the caller's from DONE on; until then the shard's wheel links it. In a stack frame declare it
+ * with OURO_TIMER so that no way out leaves it linked. */
 struct ouro_timer {
     struct ouro_future future;
     struct ouro_wheel_node node;
 };
 
-/* CLOCK_MONOTONIC as of the beginning of this turn: no system call. Off a shard: the precise time. */
+/* CLOCK_MONOTONIC as of the beginning of this turn: no system call. Off a shard: the precise time.
+ */
 OURO_API uint64_t ouro_now_ns(void);
 
 /* CLOCK_MONOTONIC now. */
@@ -34,9 +35,9 @@ static inline uint64_t ouro_after_ns(uint64_t ns)
     return ns > OURO_FOREVER - now ? OURO_FOREVER : now + ns;
 }
 
-/* Starts a timer that fires at `deadline_ns`; one in the past fires in the next turn, OURO_FOREVER never.
- * Errors, also as the future's result: -EPERM, -EINVAL (NULL), -EBUSY (it is pending), -ECANCELED,
- * -ENOMEM. */
+/* Starts a timer that fires at `deadline_ns`; one in the past fires in the next turn, OURO_FOREVER
+ * never. Errors, also as the future's result: -EPERM, -EINVAL (NULL), -EBUSY (it is pending),
+ * -ECANCELED, -ENOMEM. */
 OURO_API int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns);
 
 /* Starts one that fires `ns` from now. */
@@ -50,7 +51,8 @@ OURO_API int ouro_sleep(uint64_t ns);
 OURO_API int ouro_sleep_until(uint64_t deadline_ns);
 
 /* Ticks at start + k × period. A tick that was missed because the task was busy is not made up for:
- * the next one is the first of the grid that lies in the future, and `missed` counts those left out. */
+ * the next one is the first of the grid that lies in the future, and `missed` counts those left
+ * out. */
 struct ouro_interval {
     uint64_t next_ns;
     uint64_t period_ns;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of a timer that the shard's timer wheel links. All zeros is idle. The fields are the wheel's. */
+/* The part of a timer that the shard's timer wheel links. All zeros is idle. The fields are the
+ * wheel's. */
 #ifndef OURO_WHEEL_NODE_H
 #define OURO_WHEEL_NODE_H
 

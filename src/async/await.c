@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting. Each of these looks, suspends, and looks again; see the waking discipline in shard/task.h. */
+/* Waiting. Each of these looks, suspends, and looks again; see the waking discipline in
+ * shard/task.h. */
 #include "shard/fiber.h"
 #include "shard/op.h"
 
@@ -94,7 +95,8 @@ int ouro_await_slow(struct ouro_future *f)
 
 int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns)
 {
-    return ouro_await_until(f, timeout_ns == OURO_FOREVER ? OURO_FOREVER : ouro_after_ns(timeout_ns));
+    return ouro_await_until(f,
+                            timeout_ns == OURO_FOREVER ? OURO_FOREVER : ouro_after_ns(timeout_ns));
 }
 
 static int check_set(struct ouro_future *const *futures, size_t n)
@@ -202,7 +204,8 @@ void ouro_op_drain(struct ouro_op *op)
     stop_waiting(&op->future);
 }
 
-/* --- stackless ---------------------------------------------------------------------------------- */
+/* --- stackless ----------------------------------------------------------------------------------
+ */
 
 bool ouro_ready_slow(struct ouro_task *task, struct ouro_future *f)
 {

@@ -93,6 +93,7 @@ uint64_t ouro_interval_next(struct ouro_interval *interval)
 
 int ouro_interval_tick(struct ouro_interval *interval)
 {
-    return interval == NULL || interval->period_ns == 0 ? -EINVAL
-                                                        : ouro_sleep_until(ouro_interval_next(interval));
+    return interval == NULL || interval->period_ns == 0
+               ? -EINVAL
+               : ouro_sleep_until(ouro_interval_next(interval));
 }

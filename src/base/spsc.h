@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A bounded ring of pointers with one producer thread and one consumer thread.
  *
- * The producer owns `tail`, the consumer `head`; each keeps a copy of the other's index on its own cache
- * line and looks at the real one only when the copy says full or empty. Indices run freely and wrap.
- *   [SPSC-1] tail - head <= capacity, always, in modular arithmetic.
- *   [SPSC-2] A cell is read only after the release of the tail that covers it, and written again only
- *            after the release of the head that passed it.
+ * The producer owns `tail`, the consumer `head`; each keeps a copy of the other's index on its own
+ * cache line and looks at the real one only when the copy says full or empty. Indices run freely
+ * and wrap. [SPSC-1] tail - head <= capacity, always, in modular arithmetic. [SPSC-2] A cell is
+ * read only after the release of the tail that covers it, and written again only after the release
+ * of the head that passed it.
  */
 #ifndef BASE_SPSC_H
 #define BASE_SPSC_H
@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include "base/atomic.h"
 
-#define SPSC_CAPACITY   256u
-#define CACHE_LINE      64
+#define SPSC_CAPACITY 256u
+#define CACHE_LINE    64
 
 struct spsc {
     /* producer */

@@ -42,8 +42,7 @@ int pool_init(struct pool *p, struct ring *r, const struct pool_options *o)
 {
     int error;
 
-    *p = (struct pool){
-        .bytes = o->bytes, .max = o->max, .entries = o->max, .group = o->group};
+    *p = (struct pool){.bytes = o->bytes, .max = o->max, .entries = o->max, .group = o->group};
     p->parked_tail = &p->parked;
     p->memory = reserve((size_t)p->max * p->bytes);
     p->buffer = reserve(p->max * sizeof *p->buffer);

@@ -6,8 +6,9 @@
  *            └─────────────────────────────────────────────────────────────────────────┘
  *
  * The working set of buffers decides what a receive costs: it should stay in the cache. So the pool
- * starts small and doubles, up to its maximum, only when a receive finds it dry. Its address space is
- * reserved at once, so a buffer's address follows from its number; pages come when they are touched.
+ * starts small and doubles, up to its maximum, only when a receive finds it dry. Its address space
+ * is reserved at once, so a buffer's address follows from its number; pages come when they are
+ * touched.
  *
  * Invariants
  *   [POOL-1] live = in the ring + queued in sources + leased.
@@ -35,7 +36,7 @@ struct pool {
     struct io_uring_buf_ring *br;
     char *memory;
     struct pool_buffer *buffer;
-    uint32_t bytes;  /* of one buffer */
+    uint32_t bytes; /* of one buffer */
     uint32_t live, max, entries;
     uint32_t in_ring;
     uint16_t tail; /* of the ring, not yet published */

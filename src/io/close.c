@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing: refuse new operations, end those in flight, await them, close the descriptor, free the slot. */
+/* Closing: refuse new operations, end those in flight, await them, close the descriptor, free the
+ * slot. */
 #include "io/close.h"
 
 #include <string.h>

@@ -136,7 +136,8 @@ void ouro_poll_start(struct ouro_poll *p, int fd, short events)
     op_go(&p->op, sqe, NULL, TAG_OP);
 }
 
-/* --- all of it ------------------------------------------------------------------------------------ */
+/* --- all of it
+ * ------------------------------------------------------------------------------------ */
 
 /* MSG_WAITALL lets the kernel go on after a short send; what is left after an interruption is sent
  * from here. A peer that takes nothing keeps the operation, and the buffer, in the kernel. */
@@ -147,7 +148,8 @@ static void send_all_resume(struct ouro_task *task)
 
     OURO_BEGIN(task);
     while (a->sent < a->len) {
-        send_start(&a->step, a->conn, a->data + a->sent, a->len - a->sent, MSG_WAITALL, a->op.place);
+        send_start(&a->step, a->conn, a->data + a->sent, a->len - a->sent, MSG_WAITALL,
+                   a->op.place);
         OURO_AWAIT(task, &a->step.future);
         n = a->step.future.result;
         if (n <= 0) {

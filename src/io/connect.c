@@ -62,7 +62,8 @@ static bool option_start(struct shard *s, struct ouro_connect *c)
     if (sqe == NULL)
         return true;
     memcpy(&c->value, &x.value, sizeof c->value);
-    io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SETSOCKOPT, 0, x.level, x.name, &c->value, (int)x.len);
+    io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SETSOCKOPT, 0, x.level, x.name, &c->value,
+                           (int)x.len);
     op_go(&c->step, sqe, slot, TAG_OP);
     return true;
 }
@@ -124,9 +125,7 @@ void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
                         const struct ouro_socket_options *options)
 {
     struct shard *s = shard_self;
-    int error = s == NULL      ? -EPERM
-                : addr == NULL ? -EINVAL
-                               : sockopt_take(&c->options, options);
+    int error = s == NULL ? -EPERM : addr == NULL ? -EINVAL : sockopt_take(&c->options, options);
 
     c->conn.id = 0;
     c->option = 0;
@@ -135,7 +134,8 @@ void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
         return;
     }
     c->addr = *addr;
-    call_start(s, (struct call *)&c->op, connect_resume, "connect", __builtin_return_address(0), false);
+    call_start(s, (struct call *)&c->op, connect_resume, "connect", __builtin_return_address(0),
+               false);
 }
 
 int ouro_connect(ouro_conn *out, const struct ouro_addr *addr,

@@ -53,7 +53,8 @@ void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mo
     struct shard *s = shard_self;
 
     o->path = path;
-    o->flags = flags & ~O_CLOEXEC; /* a direct descriptor is never inherited, and the flag is refused */
+    o->flags =
+        flags & ~O_CLOEXEC; /* a direct descriptor is never inherited, and the flag is refused */
     o->mode = mode;
     o->file.id = 0;
     if (s == NULL || path == NULL) {
@@ -125,7 +126,8 @@ void ouro_read_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, u
     rw_start(r, file, buf, len, offset, READ, CALLER);
 }
 
-void ouro_write_start(struct ouro_rw *w, ouro_file file, const void *buf, size_t len, uint64_t offset)
+void ouro_write_start(struct ouro_rw *w, ouro_file file, const void *buf, size_t len,
+                      uint64_t offset)
 {
     rw_start(w, file, (void *)(uintptr_t)buf, len, offset, WRITE, CALLER);
 }

@@ -310,8 +310,8 @@ int ouro_conn_adopt(ouro_conn *out, int fd)
     return 0;
 }
 
-/* A step of its own for each, since no task is left to wait: stop, then close when the operation has
- * ended. The slot's `drained` is the future of the first half. */
+/* A step of its own for each, since no task is left to wait: stop, then close when the operation
+ * has ended. The slot's `drained` is the future of the first half. */
 struct leftover {
     struct ouro_task task;
     struct ouro_future drained;
@@ -346,7 +346,8 @@ static void leftover_resume(struct ouro_task *task)
 
 void listeners_close_all(struct shard *s)
 {
-    for (uint32_t i = s->slots.direct; i < s->slots.fresh && s->slots.open[SLOT_LISTENER] != 0; i++) {
+    for (uint32_t i = s->slots.direct; i < s->slots.fresh && s->slots.open[SLOT_LISTENER] != 0;
+         i++) {
         struct slot *slot = &s->slots.slot[i];
         struct leftover *x;
 

@@ -58,7 +58,8 @@ static void remove_stale(const struct ouro_addr *a)
 }
 
 /* `first`: nobody of this process is bound there yet. */
-static int prepare(int fd, const struct ouro_addr *a, const struct ouro_listen_options *o, bool first)
+static int prepare(int fd, const struct ouro_addr *a, const struct ouro_listen_options *o,
+                   bool first)
 {
     int family = ouro_addr_family(a);
     int error = family == AF_UNIX ? 0 : set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -112,7 +113,8 @@ static struct port *find(unsigned shard, const struct ouro_addr *a)
     return NULL;
 }
 
-static int open_first(const struct ouro_addr *a, const struct ouro_listen_options *o, struct port **out)
+static int open_first(const struct ouro_addr *a, const struct ouro_listen_options *o,
+                      struct port **out)
 {
     struct port *p = calloc(1, sizeof *p);
     int fd;

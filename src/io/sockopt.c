@@ -25,7 +25,8 @@ bool sockopt_at(const struct ouro_socket_options *o, int family, unsigned i, str
         *out = number(SOL_SOCKET, SO_KEEPALIVE, o->keepalive, 1);
         return true;
     case 2:
-        *out = number(IPPROTO_TCP, TCP_KEEPIDLE, tcp && o->keepalive_idle_s != 0, o->keepalive_idle_s);
+        *out =
+            number(IPPROTO_TCP, TCP_KEEPIDLE, tcp && o->keepalive_idle_s != 0, o->keepalive_idle_s);
         return true;
     case 3:
         *out = number(IPPROTO_TCP, TCP_KEEPINTVL, tcp && o->keepalive_interval_s != 0,
@@ -72,7 +73,8 @@ int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_optio
     return 0;
 }
 
-/* --- any option, addresses: on direct descriptors by way of an ordinary one --------------------------- */
+/* --- any option, addresses: on direct descriptors by way of an ordinary one
+ * --------------------------- */
 
 /* An ordinary descriptor for the connection, to be closed if *borrowed is false afterwards. */
 static int ordinary(struct shard *s, ouro_conn conn, bool *borrowed)

@@ -32,16 +32,17 @@ void caps_explain(int error, char *why, size_t why_bytes)
     switch (error) {
     case -EPERM:
         if (disabled > 0)
-            snprintf(why, why_bytes,
-                     "io_uring is forbidden here by the sysctl kernel.io_uring_disabled = %d; set it "
-                     "to 0%s",
-                     disabled,
-                     disabled == 1 ? ", or put this user into kernel.io_uring_group" : "");
+            snprintf(
+                why, why_bytes,
+                "io_uring is forbidden here by the sysctl kernel.io_uring_disabled = %d; set it "
+                "to 0%s",
+                disabled, disabled == 1 ? ", or put this user into kernel.io_uring_group" : "");
         else
-            snprintf(why, why_bytes,
-                     "io_uring is forbidden here by a seccomp filter or security module (EPERM); "
-                     "allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
-                     "seccomp profile");
+            snprintf(
+                why, why_bytes,
+                "io_uring is forbidden here by a seccomp filter or security module (EPERM); "
+                "allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
+                "seccomp profile");
         break;
     case -ENOSYS:
         snprintf(why, why_bytes,
@@ -49,9 +50,10 @@ void caps_explain(int error, char *why, size_t why_bytes)
                  "later is needed, and a profile that allows the io_uring calls");
         break;
     case -ENOMEM:
-        snprintf(why, why_bytes,
-                 "no memory for an io_uring (ENOMEM); raise the memlock limit (ulimit -l) or ask for "
-                 "smaller queues");
+        snprintf(
+            why, why_bytes,
+            "no memory for an io_uring (ENOMEM); raise the memlock limit (ulimit -l) or ask for "
+            "smaller queues");
         break;
     case -EMFILE:
     case -ENFILE:
@@ -70,10 +72,11 @@ void caps_explain_late(int error, char *why, size_t why_bytes)
     case -EPERM:
     case -EACCES:
     case -ENOSYS:
-        snprintf(why, why_bytes,
-                 "io_uring is half forbidden here: io_uring_setup is allowed, io_uring_enter or "
-                 "io_uring_register is not (%s); allow all three in the container's seccomp profile",
-                 strerror(-error));
+        snprintf(
+            why, why_bytes,
+            "io_uring is half forbidden here: io_uring_setup is allowed, io_uring_enter or "
+            "io_uring_register is not (%s); allow all three in the container's seccomp profile",
+            strerror(-error));
         break;
     case -EOPNOTSUPP:
         snprintf(why, why_bytes,
@@ -132,7 +135,8 @@ static int one(struct ring *r)
 
     if (ring_enter(r, OURO_NSEC_PER_SEC) < 0)
         return -EAGAIN;
-    ring_for_each_cqe(r, head, cqe) {
+    ring_for_each_cqe(r, head, cqe)
+    {
         result = cqe->res;
         n++;
     }
@@ -167,7 +171,8 @@ static bool try_direct_sockets(struct ring *r)
 
 int caps_ask(struct ring *r, const struct ring_options *o)
 {
-    /* A filter may allow making rings and forbid using them: said here, a broken invariant later. */
+    /* A filter may allow making rings and forbid using them: said here, a broken invariant later.
+     */
     int error = r->kernel->enter(r->u.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 
     if (error >= 0)

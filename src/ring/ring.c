@@ -29,7 +29,8 @@ static int setup(struct ring *r, const struct ring_options *o, struct io_uring_p
         memset(p, 0, sizeof *p);
         p->flags = ladder[i] & ~o->flags_off;
         if ((p->flags & IORING_SETUP_SINGLE_ISSUER) == 0)
-            p->flags &= ~(unsigned)IORING_SETUP_DEFER_TASKRUN; /* the kernel wants both or neither */
+            p->flags &=
+                ~(unsigned)IORING_SETUP_DEFER_TASKRUN; /* the kernel wants both or neither */
         if ((p->flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0)
             p->flags &= ~(unsigned)IORING_SETUP_TASKRUN_FLAG;
         p->cq_entries = o->cq_entries;

@@ -7,8 +7,8 @@
  *                 └► backlog (copied into the SQ, in order, as it gets room)
  *
  * Invariants
- *   [RING-1] SQEs reach the kernel in the order of ring_sqe(): while the backlog holds one, new ones
- *            go behind it. So a cancellation never overtakes what it cancels, and never meets an
+ *   [RING-1] SQEs reach the kernel in the order of ring_sqe(): while the backlog holds one, new
+ * ones go behind it. So a cancellation never overtakes what it cancels, and never meets an
  *            operation started after it at the same address.
  *   [RING-2] ring_sqe() fails only when the backlog cannot grow (no memory).
  *   [RING-3] At most one io_uring_enter per ring_enter(), except to hand over a backlog.
@@ -31,15 +31,15 @@
 
 /* What this ring can do, asked of it at set-up, never of the version string. */
 struct ring_caps {
-    unsigned granted;       /* IORING_SETUP_* */
-    unsigned refused;       /* asked for and refused */
-    unsigned features;      /* IORING_FEAT_* */
-    unsigned last_op;       /* highest opcode */
-    uint64_t ops[4];        /* bit per opcode */
-    bool registered_fd;     /* the ring descriptor is registered */
-    bool direct;            /* a table of direct descriptors is registered */
-    bool direct_sockets;    /* and serves for sockets: options, and a way out to an ordinary one */
-    bool no_iowait;         /* waits can be kept out of iowait */
+    unsigned granted;    /* IORING_SETUP_* */
+    unsigned refused;    /* asked for and refused */
+    unsigned features;   /* IORING_FEAT_* */
+    unsigned last_op;    /* highest opcode */
+    uint64_t ops[4];     /* bit per opcode */
+    bool registered_fd;  /* the ring descriptor is registered */
+    bool direct;         /* a table of direct descriptors is registered */
+    bool direct_sockets; /* and serves for sockets: options, and a way out to an ordinary one */
+    bool no_iowait;      /* waits can be kept out of iowait */
     bool buffer_rings;
 };
 
@@ -67,7 +67,8 @@ struct ring {
     uint64_t enters, submitted, spills, overflows;
 };
 
-/* Makes the ring on the calling thread. 0 or -errno; `why` (may be NULL) gets a sentence on failure. */
+/* Makes the ring on the calling thread. 0 or -errno; `why` (may be NULL) gets a sentence on
+ * failure. */
 int ring_init(struct ring *r, const struct ring_options *o, char *why, size_t why_bytes);
 void ring_destroy(struct ring *r);
 
@@ -107,9 +108,9 @@ static inline bool ring_cq_ready(const struct ring *r)
     return shared_load_acquire(r->u.cq.ktail) != *r->u.cq.khead;
 }
 
-/* Hands everything over and takes what is ready; `timeout_ns` 0: does not wait; OURO_FOREVER: waits until a
- * completion comes. Returns 0, or -EAGAIN / -EBUSY when the kernel could take nothing (try again after
- * reaping). Other failures of the call are broken invariants. */
+/* Hands everything over and takes what is ready; `timeout_ns` 0: does not wait; OURO_FOREVER: waits
+ * until a completion comes. Returns 0, or -EAGAIN / -EBUSY when the kernel could take nothing (try
+ * again after reaping). Other failures of the call are broken invariants. */
 int ring_enter(struct ring *r, uint64_t timeout_ns);
 
 #define ring_for_each_cqe(r, head, cqe) io_uring_for_each_cqe(&(r)->u, head, cqe)

@@ -55,7 +55,8 @@ struct slot *slots_take_direct(struct slots *t, uint32_t entry, enum slot_kind k
 
     ensure(entry < t->direct, "the kernel handed out direct descriptor %u of %u", entry, t->direct);
     if (s->kind != SLOT_FREE) { /* [SLOT-3] */
-        ensure(s->closing && s->inflight == 0, "direct descriptor %u was handed out while open", entry);
+        ensure(s->closing && s->inflight == 0, "direct descriptor %u was handed out while open",
+               entry);
         slots_free(t, s->id);
     }
     return open_slot(t, entry, (int)entry, kind, true);
@@ -80,7 +81,7 @@ void slots_free(struct slots *t, uint64_t id)
     struct slot *s = &t->slot[i];
 
     if (s->id != id || s->kind == SLOT_FREE)
-        return; /* [SLOT-3] */
+        return;              /* [SLOT-3] */
     check(s->inflight == 0); /* [SLOT-1] */
     t->open[s->kind]--;
     t->direct_open -= s->direct;

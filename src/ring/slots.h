@@ -3,9 +3,9 @@
  *
  *     handle:  generation (28 bits) │ shard (12) │ slot (24)
  *
- *     slots 0 … direct-1          one per entry of the ring's table of direct descriptors: the kernel
- *                                 chooses the entry, so the slot's number is the descriptor
- *     slots direct … count-1      ordinary descriptors, from a free list
+ *     slots 0 … direct-1          one per entry of the ring's table of direct descriptors: the
+ * kernel chooses the entry, so the slot's number is the descriptor slots direct … count-1 ordinary
+ * descriptors, from a free list
  *
  *        ┌──────┐ take   ┌──────┐ begin close ┌─────────┐ last operation done, closed
  *        │ FREE ├───────►│ OPEN ├────────────►│ CLOSING ├──────────┐
@@ -14,9 +14,9 @@
  *
  * Invariants
  *   [SLOT-1] A slot is FREE only with no operation in flight on it.
- *   [SLOT-2] A handle opens its slot only while the slot is OPEN with the same generation, shard and kind.
- *   [SLOT-3] A direct entry that the kernel hands out again before the close of its predecessor was
- *            reaped is the predecessor's end: the completion of that close changes nothing.
+ *   [SLOT-2] A handle opens its slot only while the slot is OPEN with the same generation, shard
+ * and kind. [SLOT-3] A direct entry that the kernel hands out again before the close of its
+ * predecessor was reaped is the predecessor's end: the completion of that close changes nothing.
  * Owner only.
  */
 #ifndef RING_SLOTS_H

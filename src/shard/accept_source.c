@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* With fewer free direct descriptors than this, connections are accepted one by one: a multishot accept takes
- * all that wait, and the kernel drops those it has no descriptor for. */
+/* With fewer free direct descriptors than this, connections are accepted one by one: a multishot
+ * accept takes all that wait, and the kernel drops those it has no descriptor for. */
 #define FREE_LOW 256
 
 /* After a passing failure (no descriptors, no memory). */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The source of a listener: accepted connections wait in a list through their own slots, so that however
- * many one burst brings, none is lost and nothing is allocated.
+/* The source of a listener: accepted connections wait in a list through their own slots, so that
+ * however many one burst brings, none is lost and nothing is allocated.
  *
- *   [ACCEPT-1] `ready` is DONE exactly while a connection is queued or accepting has failed for good.
- *   [ACCEPT-2] Every direct descriptor the kernel reports is queued; closing the source closes what is left.
- *   [ACCEPT-3] The operation is in the kernel, or the source is stopped, paused (queue full), waiting for
- *              its timer, or failed.
+ *   [ACCEPT-1] `ready` is DONE exactly while a connection is queued or accepting has failed for
+ * good. [ACCEPT-2] Every direct descriptor the kernel reports is queued; closing the source closes
+ * what is left. [ACCEPT-3] The operation is in the kernel, or the source is stopped, paused (queue
+ * full), waiting for its timer, or failed.
  */
 #ifndef SHARD_ACCEPT_SOURCE_H
 #define SHARD_ACCEPT_SOURCE_H
@@ -16,7 +16,7 @@
 struct accept_source {
     struct ouro_op op;
     struct ouro_future ready;
-    struct slot *slot; /* the listener's */
+    struct slot *slot;     /* the listener's */
     struct ouro_task task; /* re-arms after a pause */
     struct ouro_timer pause;
     uint32_t head, tail, queued, queue_max;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fibers: a task with a stack. The control block is at the top of the fiber's own stack, so a parked
- * fiber costs one page:
+/* Fibers: a task with a stack. The control block is at the top of the fiber's own stack, so a
+ * parked fiber costs one page:
  *
  *      top of the stack ─► struct fiber │ copy of the argument │ frames …
  *
@@ -18,7 +18,8 @@
 #define HANDLE_NONE    UINT32_MAX
 #define GENERATION_ONE (UINT64_C(1) << 36)
 
-/* --- handles ----------------------------------------------------------------------------------- */
+/* --- handles -----------------------------------------------------------------------------------
+ */
 
 int fibers_init(struct shard *s)
 {
@@ -82,7 +83,8 @@ static struct fiber_handle *handle_find(struct shard *s, ouro_fiber fiber)
     return &s->handles.handle[i];
 }
 
-/* The zombies of a scope: a ring of handles through next and previous; the scope holds one's number + 1. */
+/* The zombies of a scope: a ring of handles through next and previous; the scope holds one's number
+ * + 1. */
 static void zombie_add(struct shard *s, struct ouro_scope *scope, uint32_t i)
 {
     struct fiber_handle *x = &s->handles.handle[i];
@@ -120,7 +122,8 @@ void fiber_handle_forget(struct shard *s, uint64_t zombies)
     }
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------
+ */
 
 static void note_stack_use(struct shard *s, const struct fiber *f)
 {
@@ -136,7 +139,8 @@ static void note_stack_use(struct shard *s, const struct fiber *f)
         s->stack_use[s->stack_uses++] = (struct stack_use){f->task.name, bytes};
 }
 
-/* The handle keeps how it ended, unless somebody was already waiting to hear it, or nobody may ask. */
+/* The handle keeps how it ended, unless somebody was already waiting to hear it, or nobody may ask.
+ */
 static void settle_handle(struct shard *s, struct fiber *f, bool joined)
 {
     struct fiber_handle *x;
@@ -190,7 +194,8 @@ void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
 
     for (struct ouro_op *op = f->task.ops; op != NULL; op = op->next)
         ensure((uintptr_t)op < low || (uintptr_t)op >= (uintptr_t)sp,
-               "task '%s' on shard %u left a block with '%s' pending in it, started at %p; await it, or "
+               "task '%s' on shard %u left a block with '%s' pending in it, started at %p; await "
+               "it, or "
                "declare it with OURO_OP",
                f->task.name, s->number, future_name(&op->future), op->place);
 }
@@ -203,7 +208,8 @@ _Noreturn void fiber_misused(const struct shard *s, const char *what)
           s->current->name, s->number, what);
 }
 
-/* --- spawn ------------------------------------------------------------------------------------- */
+/* --- spawn -------------------------------------------------------------------------------------
+ */
 
 static const struct ouro_spawn_options spawn_defaults = {.must_run = true};
 
@@ -225,8 +231,8 @@ static int spawn_check(const struct shard *s, const struct ouro_scope *scope, ou
     return scope_admits(s, scope);
 }
 
-static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *top, const void *arg,
-                                size_t arg_bytes)
+static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *top,
+                                const void *arg, size_t arg_bytes)
 {
     struct fiber *f = fiber_at(top);
     char *below = (char *)f - ((arg_bytes + 15) & ~(size_t)15);
@@ -285,7 +291,8 @@ int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn, const void *arg,
     return 0;
 }
 
-/* --- join, cancel, yield ------------------------------------------------------------------------- */
+/* --- join, cancel, yield -------------------------------------------------------------------------
+ */
 
 int ouro_join_start(struct ouro_join *join, ouro_fiber fiber)
 {

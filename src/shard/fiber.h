@@ -55,8 +55,8 @@ static inline bool task_is_fiber(const struct ouro_task *t)
 }
 
 #if OURO_CHECKED
-/* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is about
- * to write into whatever comes to lie there. Aborts, naming it. */
+/* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is
+ * about to write into whatever comes to lie there. Aborts, naming it. */
 void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp);
 #endif
 
@@ -72,9 +72,9 @@ static inline struct ouro_task *fiber_running(struct shard *s, const char *what)
 
 /* Switches to the scheduler until the task is run again. Its state must say what it waits for.
  *
- * Suspending and resuming are inline on both sides, so that as few return instructions as possible run
- * after a switch: the processor predicts a return from the calls before it, and those were another
- * flow's. */
+ * Suspending and resuming are inline on both sides, so that as few return instructions as possible
+ * run after a switch: the processor predicts a return from the calls before it, and those were
+ * another flow's. */
 static inline __attribute__((always_inline)) void fiber_suspend(struct shard *s,
                                                                 struct ouro_task *self)
 {

@@ -26,7 +26,6 @@ static void join_cancel(struct shard *s, struct ouro_join *j)
     op_complete(s, &j->op, -ECANCELED);
 }
 
-
 static void signal_cancel(struct shard *s, struct ouro_signal_wait *w)
 {
     *w->pprev = w->next;
@@ -90,7 +89,8 @@ const char *future_name(const struct ouro_future *f)
     case KIND_SOURCE:
         return "receive source";
     case KIND_CALL:
-        return container_of(container_of(f, struct ouro_op, future), const struct call, op)->task.name;
+        return container_of(container_of(f, struct ouro_op, future), const struct call, op)
+            ->task.name;
     case KIND_TIMER:
         return "timer";
     case KIND_JOIN:

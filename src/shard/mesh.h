@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* How shards and other threads reach a shard: one SPSC lane per ordered pair of shards, one inbox per
- * shard for threads that are none, and the handshake by which a sleeping shard is woken.
+/* How shards and other threads reach a shard: one SPSC lane per ordered pair of shards, one inbox
+ * per shard for threads that are none, and the handshake by which a sleeping shard is woken.
  *
- *      shard A ── lane A→B ──► shard B          a lane carries pointers to messages that stay in their
- *      thread  ── inbox  ────► shard B          sender's memory until they have been received
+ *      shard A ── lane A→B ──► shard B          a lane carries pointers to messages that stay in
+ * their thread  ── inbox  ────► shard B          sender's memory until they have been received
  *      B->bell: "asleep" flag + eventfd, watched by B's ring
  *
- * The sleep/wake handshake. The danger is a lost wake: the sender looks at the flag before the shard
- * sets it, and the shard looks at the lane before the message is in it. Both sides therefore write,
- * fence, and then read what the other writes:
+ * The sleep/wake handshake. The danger is a lost wake: the sender looks at the flag before the
+ * shard sets it, and the shard looks at the lane before the message is in it. Both sides therefore
+ * write, fence, and then read what the other writes:
  *
  *      shard                                sender
  *      asleep := 1                          lane := message
  *      fence (seq_cst)                      fence (seq_cst)
  *      lanes and inbox empty? → block       asleep? → asleep := 0, write eventfd
  *
- * In the single order of the two fences one comes first; the side whose fence is second sees the other's
- * write. So the shard stays awake, or the sender rings, or both; never neither. Clearing the flag by an
- * exchange makes one sender ring, not all. The eventfd is watched by an edge-triggered multishot poll:
- * each write posts a completion, even one that came before the shard blocked, and nobody reads it.
+ * In the single order of the two fences one comes first; the side whose fence is second sees the
+ * other's write. So the shard stays awake, or the sender rings, or both; never neither. Clearing
+ * the flag by an exchange makes one sender ring, not all. The eventfd is watched by an
+ * edge-triggered multishot poll: each write posts a completion, even one that came before the shard
+ * blocked, and nobody reads it.
  *
  * Invariants
  *   [MESH-1] A message is in one place: its sender's, an outbox, a lane or an inbox.
  *   [MESH-2] Messages from one shard to another are received in the order in which they were sent.
  *   [MESH-3] A full lane makes messages wait in the sender's outbox; sending never fails.
- *   [MESH-4] The inbox holds at most MESH_INBOX_MAX messages; a thread that finds it full gets -EAGAIN.
+ *   [MESH-4] The inbox holds at most MESH_INBOX_MAX messages; a thread that finds it full gets
+ * -EAGAIN.
  */
 #ifndef SHARD_MESH_H
 #define SHARD_MESH_H
@@ -37,7 +39,8 @@
 
 struct shard;
 
-/* Intrusive; `receive` runs on the target in its turn, outside of any task, and may free the message. */
+/* Intrusive; `receive` runs on the target in its turn, outside of any task, and may free the
+ * message. */
 struct mesh_message {
     struct mesh_message *_Atomic next; /* inbox */
     struct mesh_message *out_next;     /* outbox */
@@ -50,8 +53,8 @@ struct mesh_bell {
     int eventfd;
 };
 
-/* Many producers, one consumer: a list whose producers exchange the last element in. The stub keeps it
- * from ever being empty. */
+/* Many producers, one consumer: a list whose producers exchange the last element in. The stub keeps
+ * it from ever being empty. */
 struct mesh_inbox {
     _Alignas(CACHE_LINE) struct mesh_message *_Atomic last;
     _Atomic uint32_t count;
@@ -74,7 +77,7 @@ struct mesh_end {
     uint64_t dirty[MESH_MAX / 64]; /* targets that were sent something this turn */
     struct mesh_outbox {
         struct mesh_message *head, **tail;
-    } *outbox; /* [n] */
+    } * outbox; /* [n] */
     uint64_t received, rung;
 };
 

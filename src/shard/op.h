@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting operations: from a handle to an SQE, and what the completion finds in user_data.
  *
- * user_data of an operation is its address with a tag in the low three bits; the reaper (reap.c) needs
- * no table and calls nothing through a pointer. */
+ * user_data of an operation is its address with a tag in the low three bits; the reaper (reap.c)
+ * needs no table and calls nothing through a pointer. */
 #ifndef SHARD_OP_H
 #define SHARD_OP_H
 
@@ -33,8 +33,8 @@ static inline uint64_t op_internal_data(enum op_internal what, uint64_t payload)
     return payload << 8 | (uint64_t)what << 3 | TAG_INTERNAL;
 }
 
-/* The first half of every start: the shard, the task's consent, an SQE. On NULL the future is DONE with
- * the error. */
+/* The first half of every start: the shard, the task's consent, an SQE. On NULL the future is DONE
+ * with the error. */
 static inline struct io_uring_sqe *op_begin(struct shard *s, struct ouro_op *op, unsigned opcode,
                                             const void *place)
 {

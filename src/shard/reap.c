@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Taking completions: each is stored in its operation, and the waiter is linked into the run queue. No
- * user code runs here. */
+/* Taking completions: each is stored in its operation, and the waiter is linked into the run queue.
+ * No user code runs here. */
 #include "shard/reap.h"
 #include "shard/op.h"
 
@@ -104,7 +104,8 @@ void reap(struct shard *s)
     struct io_uring_cqe *cqe;
     unsigned head, n = 0;
 
-    ring_for_each_cqe(&s->ring, head, cqe) {
+    ring_for_each_cqe(&s->ring, head, cqe)
+    {
         one(s, cqe);
         n++;
     }

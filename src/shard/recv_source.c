@@ -2,9 +2,9 @@
 /* Receive sources. Completions are queued through the descriptors of the buffers themselves. The
  * operation is re-armed from here whenever the kernel ended it and the source goes on.
  *
- *   [RECV-1] The source is in its task's list from open until the last completion: its memory stays.
- *   [RECV-2] A buffer the kernel named is queued or put back, whatever else the completion says.
- *   [RECV-3] `ready` is DONE exactly while there is a buffer to take or the end has come.
+ *   [RECV-1] The source is in its task's list from open until the last completion: its memory
+ * stays. [RECV-2] A buffer the kernel named is queued or put back, whatever else the completion
+ * says. [RECV-3] `ready` is DONE exactly while there is a buffer to take or the end has come.
  *   [RECV-4] A source without an operation in the kernel is PAUSED, PARKED or ended.
  */
 #include "shard/fiber.h"
@@ -94,8 +94,8 @@ static uint16_t fits_enough(const struct ouro_recv_source *r)
     return r->group == 0 ? FITS_UP : FITS_DOWN;
 }
 
-/* Full buffers argue for larger ones, nearly empty large ones for small ones. When there were enough the
- * operation is ended, and re-armed with the other size. */
+/* Full buffers argue for larger ones, nearly empty large ones for small ones. When there were
+ * enough the operation is ended, and re-armed with the other size. */
 static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len)
 {
     bool argues = r->group == 0 ? len == s->pools[0].bytes : len <= s->pools[0].bytes / 2;
@@ -142,7 +142,7 @@ static bool ran_dry(struct shard *s, struct ouro_recv_source *r)
 /* The kernel ended the operation: does the source go on, and how? */
 static void ended(struct shard *s, struct ouro_recv_source *r, int result)
 {
-    r->flags &= (uint8_t)~(ARMED | ASKED);
+    r->flags &= (uint8_t) ~(ARMED | ASKED);
     op_release_slot(s, &r->op);
     if (r->fits >= fits_enough(r)) {
         r->group ^= 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Scopes: who owns which task. An open scope stands in its owner's list of operations, so that a task
- * cannot end with one open. Its future is DONE whenever no task is in it. */
+/* Scopes: who owns which task. An open scope stands in its owner's list of operations, so that a
+ * task cannot end with one open. Its future is DONE whenever no task is in it. */
 #include "shard/fiber.h"
 #include "shard/op.h"
 

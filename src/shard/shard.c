@@ -86,7 +86,8 @@ static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_
     if (error == 0)
         error = init_pools(s);
     if (error == -EINVAL)
-        snprintf(why, why_bytes, "the kernel refuses rings of provided buffers; Linux 6.1 or later is needed");
+        snprintf(why, why_bytes,
+                 "the kernel refuses rings of provided buffers; Linux 6.1 or later is needed");
     return error;
 }
 

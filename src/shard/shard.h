@@ -73,7 +73,8 @@ struct shard {
     void *services; /* upper layers' state of this shard, by their own rules (io/listener.c) */
 };
 
-/* The calling thread's shard, NULL if it is none. A test that steps several sets it before each turn. */
+/* The calling thread's shard, NULL if it is none. A test that steps several sets it before each
+ * turn. */
 extern __thread struct shard *shard_self __attribute__((tls_model("initial-exec")));
 
 struct shard_place {
@@ -85,11 +86,12 @@ struct shard_place {
 /* On the thread that will run it. 0 or -errno with a sentence in `why`. */
 int shard_init(struct shard *s, const struct shard_place *place, char *why, size_t why_bytes);
 
-/* Nothing may be in flight (see shard_quiet()); otherwise what the kernel may still write is leaked. */
+/* Nothing may be in flight (see shard_quiet()); otherwise what the kernel may still write is
+ * leaked. */
 void shard_destroy(struct shard *s);
 
-/* One turn in two halves: everything up to running tasks; then handing over to the kernel. `may_wait`:
- * block until something happens if there is nothing to do. */
+/* One turn in two halves: everything up to running tasks; then handing over to the kernel.
+ * `may_wait`: block until something happens if there is nothing to do. */
 void shard_work(struct shard *s);
 void shard_submit(struct shard *s, bool may_wait);
 

@@ -9,18 +9,19 @@ static const char *end_name(const struct ouro_task *t)
     return t->name != NULL ? t->name : "task";
 }
 
-/* Says which operations a task leaves behind, and ends the process: the kernel would write into a frame
- * that is gone. */
+/* Says which operations a task leaves behind, and ends the process: the kernel would write into a
+ * frame that is gone. */
 static _Noreturn void abandoned(const struct shard *s, const struct ouro_task *t)
 {
     const struct ouro_op *op = t->ops;
 
     for (; op->next != NULL; op = op->next)
-        notice("task '%s' on shard %u ends with '%s' pending, started at %p", end_name(t), s->number,
-               future_name(&op->future), op->place);
-    fatal("task '%s' on shard %u ends with '%s' pending, started at %p; await it, or declare it with "
-          "OURO_OP",
-          end_name(t), s->number, future_name(&op->future), op->place);
+        notice("task '%s' on shard %u ends with '%s' pending, started at %p", end_name(t),
+               s->number, future_name(&op->future), op->place);
+    fatal(
+        "task '%s' on shard %u ends with '%s' pending, started at %p; await it, or declare it with "
+        "OURO_OP",
+        end_name(t), s->number, future_name(&op->future), op->place);
 }
 
 void task_finish(struct shard *s, struct ouro_task *t, int value)
@@ -69,7 +70,8 @@ static void cancel_scopes(struct shard *s, const struct ouro_task *t)
     }
 }
 
-/* Cancelled tasks wake, find out at their wait, and cancel what they wait for; their scopes pass it on. */
+/* Cancelled tasks wake, find out at their wait, and cancel what they wait for; their scopes pass it
+ * on. */
 void task_cancel(struct shard *s, struct ouro_task *t)
 {
     if (t->state == OURO_TASK_ENDED || t->state == OURO_TASK_NONE ||
@@ -146,10 +148,11 @@ int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task)
     return join_on(s, join, task, __builtin_return_address(0));
 }
 
-/* --- calls of several steps ---------------------------------------------------------------------- */
+/* --- calls of several steps ----------------------------------------------------------------------
+ */
 
-void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *), const char *name,
-                const void *place, bool shielded)
+void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *),
+                const char *name, const void *place, bool shielded)
 {
     struct ouro_task *caller = s->current;
 
@@ -174,7 +177,8 @@ void call_end(struct ouro_task *task, int result)
     op_complete(s, &c->op, result);
 }
 
-/* --- the running task ---------------------------------------------------------------------------- */
+/* --- the running task ----------------------------------------------------------------------------
+ */
 
 struct ouro_task *ouro_current_task(void)
 {
@@ -239,6 +243,7 @@ bool ouro_should_yield(void)
 {
     struct shard *s = shard_self;
 
-    /* Whoever has become ready meanwhile (a timer, a message, a task) shows nowhere until the turn ends. */
+    /* Whoever has become ready meanwhile (a timer, a message, a task) shows nowhere until the turn
+     * ends. */
     return s != NULL && clock_ticks() >= s->slice_end_ticks;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks, inside: the run queue, waking, operations in flight. The public side is ouro/task.h.
  *
- * Waking follows the discipline of condition variables: a future stores its waiter, completion wakes
- * the waiter once, and whoever wakes looks again at what it waits for. A wake-up too many is harmless.
+ * Waking follows the discipline of condition variables: a future stores its waiter, completion
+ * wakes the waiter once, and whoever wakes looks again at what it waits for. A wake-up too many is
+ * harmless.
  *
  * Invariants
  *   [TASK-1] A task is in the run queue exactly when it is READY.
@@ -24,10 +25,10 @@ enum task_flag {
 
 /* Kinds of futures: how they are cancelled, what they are called in reports (future.c). */
 enum future_kind {
-    KIND_OP = 1,   /* one completion from the kernel */
-    KIND_ZC = 2,   /* two completions */
+    KIND_OP = 1,     /* one completion from the kernel */
+    KIND_ZC = 2,     /* two completions */
     KIND_SOURCE = 3, /* many */
-    KIND_CALL = 4, /* several steps: struct call */
+    KIND_CALL = 4,   /* several steps: struct call */
     KIND_TIMER = 5,
     KIND_JOIN = 6,
     KIND_EVENT = 7, /* a condition: not cancellable, the wait is */
@@ -156,9 +157,10 @@ void scope_child_ended(struct shard *s, struct ouro_scope *scope, struct ouro_ta
 void scope_init(struct ouro_scope *scope, unsigned flags);
 void scope_cancel(struct shard *s, struct ouro_scope *scope);
 
-/* Begins a call of several steps: links it and runs the first step at once. `shielded`: a release. */
-void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *), const char *name,
-                const void *place, bool shielded);
+/* Begins a call of several steps: links it and runs the first step at once. `shielded`: a release.
+ */
+void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task *),
+                const char *name, const void *place, bool shielded);
 
 /* Ends the call from its own step, with its result. Its struct may be gone afterwards. */
 void call_end(struct ouro_task *task, int result);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn of a shard:   reap → timers → mesh → run → submit
  *
- * At most one system call a turn, and none when there is nothing to submit and the kernel has no work
- * of ours waiting. */
+ * At most one system call a turn, and none when there is nothing to submit and the kernel has no
+ * work of ours waiting. */
 #include "shard/reap.h"
 #include "shard/fiber.h"
 

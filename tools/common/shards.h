@@ -16,7 +16,8 @@ enum { CLI_KEY_SHARDS = 0x1000, CLI_KEY_CPUS, CLI_KEY_TOOL };
         "cpus", CLI_KEY_CPUS, "LIST", 0, "Run one shard on each of these CPUs, such as 0-3,8", 10  \
     }
 
-/* Takes one of the two; true if it was. `--shards` and `--cpus` together: the first N of the list. */
+/* Takes one of the two; true if it was. `--shards` and `--cpus` together: the first N of the list.
+ */
 static inline bool cli_shards(struct argp_state *state, int key, char *text, struct ouro_options *o)
 {
     struct ouro_cpulist list;
