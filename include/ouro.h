@@ -13,5 +13,6 @@
 #include <ouro/net.h>
 #include <ouro/file.h>
 #include <ouro/parse.h>
+#include <ouro/probe.h>
 
 #endif
