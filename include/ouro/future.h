@@ -125,7 +125,7 @@ static inline void ouro_op_cleanup(void *op)
 {
     struct ouro_op *o = (struct ouro_op *)op;
 
-    if (OURO_UNLIKELY(o->future.state == OURO_PENDING || o->future.state == OURO_CANCELLING))
+    if (OURO_UNLIKELY(o->pprev != NULL)) /* in flight, or a zero-copy buffer not yet free */
         ouro_op_drain(o);
 }
 

@@ -195,10 +195,12 @@ void ouro_op_drain(struct ouro_op *op)
 
     if (self == NULL || op == NULL)
         return;
+    ensure(op->future.kind != KIND_SCOPE, "ouro_op_drain was called on a scope; leave it");
     future_cancel(s, &op->future);
-    while (op->future.state == OURO_PENDING || op->future.state == OURO_CANCELLING ||
-           op->pprev != NULL) {
+    while (op->pprev != NULL) {
         op->future.waiter = self;
+        if (op->future.kind == KIND_ZC) /* sent, perhaps, and the buffer not free yet */
+            container_of(op, struct ouro_send_zc, op)->released.waiter = self;
         fiber_wait(s, self);
     }
     stop_waiting(&op->future);
