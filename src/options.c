@@ -184,8 +184,7 @@ int options_take(struct ouro_options *out, const struct ouro_options *in, char *
     return error;
 }
 
-/* --- CPUs
- * ------------------------------------------------------------------------------------------ */
+/* --- CPUs ------------------------------------------------------------------------------------ */
 
 static unsigned allowed_cpus(const cpu_set_t *set, uint16_t *cpu)
 {

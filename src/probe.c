@@ -25,8 +25,7 @@ struct inquiry {
     char floor[256]; /* what the floor lacks, a list */
 };
 
-/* --- findings
- * ---------------------------------------------------------------------------------------- */
+/* --- findings -------------------------------------------------------------------------------- */
 
 static void lacks(struct inquiry *q, const struct ouro_finding *f)
 {
@@ -81,8 +80,7 @@ static void report_service(struct inquiry *q, const char *name, enum ouro_verdic
                                     .why = in_words(error, why)});
 }
 
-/* --- set-up flags
- * ------------------------------------------------------------------------------------ */
+/* --- set-up flags ---------------------------------------------------------------------------- */
 
 #define DEFER (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
@@ -123,8 +121,7 @@ static void ask_flags(struct inquiry *q)
     }
 }
 
-/* --- features
- * ---------------------------------------------------------------------------------------- */
+/* --- features -------------------------------------------------------------------------------- */
 
 #ifndef IORING_FEAT_RW_ATTR
 #define IORING_FEAT_RW_ATTR (1U << 16) /* newer than liburing 2.9 */
@@ -169,8 +166,7 @@ static void ask_features(struct inquiry *q, const struct ring *r)
     }
 }
 
-/* --- opcodes
- * ----------------------------------------------------------------------------------------- */
+/* --- opcodes --------------------------------------------------------------------------------- */
 
 static enum ouro_verdict opcode_needed_for(const char *name)
 {
@@ -201,8 +197,7 @@ static void ask_opcodes(struct inquiry *q, const struct ring *r)
     }
 }
 
-/* --- services
- * ---------------------------------------------------------------------------------------- */
+/* --- services -------------------------------------------------------------------------------- */
 
 static void ask_direct(struct inquiry *q, struct ring *r)
 {
@@ -261,8 +256,7 @@ static void ask_services(struct inquiry *q, struct ring *r)
     report_service(q, "queries", OURO_UNUSABLE, trial_query());
 }
 
-/* --- the verdict
- * ------------------------------------------------------------------------------------- */
+/* --- the verdict ----------------------------------------------------------------------------- */
 
 static void judge(struct inquiry *q)
 {

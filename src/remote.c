@@ -6,8 +6,7 @@
 
 #include <stdlib.h>
 
-/* --- fire and forget
- * ----------------------------------------------------------------------------------- */
+/* --- fire and forget ------------------------------------------------------------------------- */
 
 struct remote_spawn {
     struct mesh_message message;
@@ -57,8 +56,7 @@ int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *n
     return error;
 }
 
-/* --- on every shard
- * ------------------------------------------------------------------------------------ */
+/* --- on every shard -------------------------------------------------------------------------- */
 
 struct each;
 

@@ -32,8 +32,7 @@ const char *ouro_version(void)
     return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
 }
 
-/* --- holding the runtime from outside
- * --------------------------------------------------------------- */
+/* --- holding the runtime from outside -------------------------------------------------------- */
 
 struct runtime *runtime_hold(void)
 {
@@ -61,22 +60,21 @@ static void retire(void)
         sched_yield();
 }
 
-/* --- one thread
- * ------------------------------------------------------------------------------------- */
+/* --- one thread ------------------------------------------------------------------------------ */
 
 static const char *task_name_at(const void *top)
 {
     return fiber_at(top)->task.name;
 }
 
-static void name_thread(const struct worker *w, char *former)
+static void prepare_thread(const struct worker *w)
 {
     char name[16];
 
-    if (former != NULL)
-        prctl(PR_GET_NAME, former);
     snprintf(name, sizeof name, "%.10s-%u", w->runtime->options.thread_prefix, w->number % 1000);
     prctl(PR_SET_NAME, name);
+    /* The kernel may delay a wait's end by this; its 50 µs would be most of a tick of the wheel. */
+    prctl(PR_SET_TIMERSLACK, 1000);
 }
 
 static int pin(const struct worker *w, char *why, size_t why_bytes)
@@ -223,13 +221,12 @@ static void *worker_thread(void *arg)
 {
     struct worker *w = arg;
 
-    name_thread(w, NULL);
+    prepare_thread(w);
     worker_run(w);
     return NULL;
 }
 
-/* --- the process
- * ------------------------------------------------------------------------------------- */
+/* --- the process ----------------------------------------------------------------------------- */
 
 /* What ouro_run() changes of the calling thread and the process, and puts back. */
 struct surroundings {
@@ -237,6 +234,7 @@ struct surroundings {
     cpu_set_t affinity;
     struct rlimit nofile;
     char name[16];
+    int slack_ns;
     bool masked, raised;
 };
 
@@ -248,6 +246,7 @@ static void change_surroundings(struct surroundings *was, const struct ouro_opti
 
     sched_getaffinity(0, sizeof was->affinity, &was->affinity);
     prctl(PR_GET_NAME, was->name);
+    was->slack_ns = prctl(PR_GET_TIMERSLACK);
     if (!o->leave_signals) {
         sigemptyset(&set);
         for (int n = 1; n <= 64; n++)
@@ -279,6 +278,8 @@ static void restore_surroundings(const struct surroundings *was)
 {
     sched_setaffinity(0, sizeof was->affinity, &was->affinity);
     prctl(PR_SET_NAME, was->name);
+    if (was->slack_ns > 0)
+        prctl(PR_SET_TIMERSLACK, was->slack_ns);
     if (was->raised)
         setrlimit(RLIMIT_NOFILE, &was->nofile);
     if (was->masked) {
@@ -346,7 +347,7 @@ static int run_workers(struct runtime *rt)
     }
     if (error != 0)
         count_missing(rt, made, error);
-    name_thread(&rt->workers[0], NULL);
+    prepare_thread(&rt->workers[0]);
     worker_run(&rt->workers[0]);
     for (unsigned i = 1; i < made; i++)
         pthread_join(rt->workers[i].thread, NULL);

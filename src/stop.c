@@ -110,8 +110,7 @@ void runtime_abandon(struct runtime *rt)
     send_to_all(rt, offsetof(struct worker, abandon));
 }
 
-/* --- what is left
- * ------------------------------------------------------------------------------------- */
+/* --- what is left ---------------------------------------------------------------------------- */
 
 static const char *waits_for(const struct ouro_task *t)
 {
@@ -226,8 +225,7 @@ void stop_step(struct worker *w)
         give_up(w);
 }
 
-/* --- public
- * ------------------------------------------------------------------------------------------- */
+/* --- public ---------------------------------------------------------------------------------- */
 
 void ouro_stop(void)
 {

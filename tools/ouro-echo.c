@@ -122,8 +122,7 @@ static int echo_stackless(struct ouro_scope *scope, ouro_conn conn)
     return ouro_task_start(scope, &e->task, echo_resume, "echo");
 }
 
-/* --- the service
- * ----------------------------------------------------------------------------------- */
+/* --- the service ----------------------------------------------------------------------------- */
 
 enum mode { FIBER, MULTISHOT, STACKLESS };
 
@@ -256,8 +255,7 @@ static int app_main(void *arg)
     return error < 0 && error != -ECANCELED ? cli_failed(error, "cannot serve") : CLI_OK;
 }
 
-/* --- the command line
- * ------------------------------------------------------------------------------ */
+/* --- the command line ------------------------------------------------------------------------ */
 
 enum { KEY_LISTEN = CLI_KEY_TOOL, KEY_MODE, KEY_BUFFER, KEY_METRICS };
 

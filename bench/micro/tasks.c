@@ -15,8 +15,7 @@
 
 #define THOUSAND 1000
 
-/* --- bare operations
- * ------------------------------------------------------------------------------- */
+/* --- bare operations ------------------------------------------------------------------------- */
 
 struct cell {
     struct cell *next;
@@ -62,8 +61,7 @@ static uint64_t bare_switch(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- spawn and join
- * ---------------------------------------------------------------------------------- */
+/* --- spawn and join -------------------------------------------------------------------------- */
 
 static int nothing(void *arg)
 {
@@ -129,8 +127,7 @@ static uint64_t spawn_stackless(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- yield
- * --------------------------------------------------------------------------------------------- */
+/* --- yield ----------------------------------------------------------------------------------- */
 
 struct yielding {
     unsigned tasks;
@@ -196,9 +193,7 @@ static uint64_t yield_stackless(void *context, uint64_t operations)
     return bench_now_ns() - start;
 }
 
-/* --- wake
- * -----------------------------------------------------------------------------------------------
- */
+/* --- wake ------------------------------------------------------------------------------------ */
 
 /* Two fibers hand a turn to each other through cancelled timers: one operation is one wake of a
  * task that waits, from another task, until it runs. */
@@ -244,8 +239,7 @@ static uint64_t wake(void *context, uint64_t operations)
     return 0;
 }
 
-/* --- memory
- * ---------------------------------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 static long resident_bytes(void)
 {
@@ -315,8 +309,7 @@ static void idle_memory(struct bench *bench)
     bench_value(bench, "stackless", "idle", "size", "bytes", sizeof(struct idle));
 }
 
-/* --- all of it
- * --------------------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------- */
 
 static int bench_main(void *arg)
 {

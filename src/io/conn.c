@@ -136,8 +136,7 @@ void ouro_poll_start(struct ouro_poll *p, int fd, short events)
     op_go(&p->op, sqe, NULL, TAG_OP);
 }
 
-/* --- all of it
- * ------------------------------------------------------------------------------------ */
+/* --- all of it ------------------------------------------------------------------------------- */
 
 /* MSG_WAITALL lets the kernel go on after a short send; what is left after an interruption is sent
  * from here. A peer that takes nothing keeps the operation, and the buffer, in the kernel. */

@@ -73,8 +73,7 @@ int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_optio
     return 0;
 }
 
-/* --- any option, addresses: on direct descriptors by way of an ordinary one
- * --------------------------- */
+/* --- any option, addresses: on direct descriptors by way of an ordinary one ------------------ */
 
 /* An ordinary descriptor for the connection, to be closed if *borrowed is false afterwards. */
 static int ordinary(struct shard *s, ouro_conn conn, bool *borrowed)

@@ -43,8 +43,7 @@ int trial_setup(unsigned flags)
     return 0;
 }
 
-/* --- operations
- * -------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------ */
 
 /* An SQE is checked before its descriptor is looked up: one on no descriptor ends with -EBADF when
  * the kernel understood the rest, and with -EINVAL when it did not. */
@@ -88,8 +87,7 @@ int trial_multishot_receive(struct ring *r)
     return understood(r);
 }
 
-/* --- registrations
- * ----------------------------------------------------------------------------------- */
+/* --- registrations --------------------------------------------------------------------------- */
 
 int trial_buffer_ring(struct ring *r, unsigned flags)
 {
@@ -189,8 +187,7 @@ int trial_iowq_limits(struct ring *r, unsigned limits[2])
     return control(r->u.ring_fd, IORING_REGISTER_IOWQ_MAX_WORKERS, limits, 2);
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------- */
+/* --- names ----------------------------------------------------------------------------------- */
 
 /* In the order of their numbers, which never change: also those that liburing 2.9 has no constants
  * for. */
