@@ -82,7 +82,8 @@ void stop_init(struct runtime *rt);
 
 /* signals.c: shard 0. */
 int signals_start(struct shard *s, struct runtime *rt);
-void signals_undo(void); /* of a start after which nothing ran */
+void signals_undo(
+    void); /* lets go of the descriptor: of a start after which nothing ran, or for good */
 void signals_stop(struct shard *s);
 uint64_t signals_blocked(const struct ouro_options *o);
 

@@ -75,6 +75,13 @@ static void read_start(struct shard *s)
     op_go(&signals.read, sqe, NULL, TAG_OP);
 }
 
+void signals_undo(void)
+{
+    if (signals.fd >= 0)
+        close(signals.fd);
+    signals.fd = -1;
+}
+
 static void resume(struct ouro_task *task)
 {
     struct shard *s = shard_self;
@@ -88,7 +95,7 @@ static void resume(struct ouro_task *task)
         arrived(s, (int)signals.info.ssi_signo);
     }
     OURO_BEGIN_END;
-    close(signals.fd);
+    signals_undo();
     task_finish(s, task, 0);
 }
 
@@ -113,13 +120,6 @@ int signals_start(struct shard *s, struct runtime *rt)
     signals.task = (struct ouro_task){.resume = resume, .name = "signals"};
     task_push(s, &signals.task);
     return 0;
-}
-
-void signals_undo(void)
-{
-    if (signals.fd >= 0)
-        close(signals.fd);
-    signals.fd = -1;
 }
 
 void signals_stop(struct shard *s)

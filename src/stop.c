@@ -205,6 +205,8 @@ static void give_up(struct worker *w)
             notice("shard %u: at stop, an operation has not completed", s->number);
         report_open(s);
     }
+    if (w->number == 0)
+        signals_undo();
     announce(w);
 }
 

@@ -307,8 +307,9 @@ struct ouro_scope {
 OURO_API OURO_NODISCARD int ouro_scope_enter(struct ouro_scope *scope, unsigned flags);
 
 /* Joins every task in the scope and closes it. A release: not cut short; a cancelled owner has
- * cancelled the children. Returns the first error a child returned, else 0. Fiber only; a stackless
- * task awaits &scope->op.future and then calls ouro_scope_close(). */
+ * cancelled the children. Returns the first error a child returned, else 0; -EINVAL: it is not
+ * open, -EPERM: another task opened it. Fiber only; a stackless task awaits &scope->op.future and
+ * then calls ouro_scope_close(). */
 OURO_API int ouro_scope_leave(struct ouro_scope *scope);
 
 /* Closes a scope in which no task is left: its first error, else 0; -EBUSY if some are. */

@@ -99,16 +99,19 @@ int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns)
                             timeout_ns == OURO_FOREVER ? OURO_FOREVER : ouro_after_ns(timeout_ns));
 }
 
-static int check_set(struct ouro_future *const *futures, size_t n)
+/* How many futures there are to wait for; -EINVAL: one was never started. */
+static int count_set(struct ouro_future *const *futures, size_t n)
 {
-    bool some = false;
+    int some = 0;
 
-    for (size_t i = 0; futures != NULL && i < n; i++) {
+    if (n > INT32_MAX || (futures == NULL && n != 0))
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
         if (futures[i] != NULL && futures[i]->state == OURO_IDLE)
             return -EINVAL;
-        some = some || futures[i] != NULL;
+        some += futures[i] != NULL;
     }
-    return some ? 0 : -EINVAL;
+    return some;
 }
 
 /* The first that is not DONE, from i on; n if all are. */
@@ -128,7 +131,7 @@ int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadli
 
     if (self == NULL)
         return -EPERM;
-    if (n != 0 && (futures == NULL || check_set(futures, n) != 0))
+    if (count_set(futures, n) < 0)
         return -EINVAL;
     deadline_start(s, &timer, self, deadline_ns);
     /* Waiting for them one after the other ends when all are DONE. */
@@ -169,7 +172,7 @@ int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadli
 
     if (self == NULL)
         return -EPERM;
-    if (n > INT32_MAX || check_set(futures, n) != 0)
+    if (count_set(futures, n) <= 0)
         return -EINVAL;
     deadline_start(s, &timer, self, deadline_ns);
     while ((result = first_done(futures, n)) < 0) {

@@ -106,8 +106,8 @@ int ouro_scope_leave(struct ouro_scope *scope)
     if (scope == NULL || scope->op.pprev == NULL)
         return -EINVAL;
     self = fiber_running(s, "ouro_scope_leave");
-    if (self == NULL)
-        return -EPERM;
+    if (self == NULL || self != scope->owner)
+        return -EPERM; /* a child that left it would wait for itself */
     /* A release: cancellation has reached the children, their end is awaited all the same. */
     while (scope->live != 0) {
         scope->op.future.waiter = self;
