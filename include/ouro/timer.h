@@ -13,7 +13,8 @@
 OURO_BEGIN_DECLS
 
 /* A timer is a future: DONE with 0 when the deadline has passed, with -ECANCELED when cancelled. It
- * is the caller's from DONE on; until then the shard's wheel links it. In a stack frame declare it
+ * is the caller's from DONE on; until then the shard's wheel links it. Zeroed before
+ * its first start. In a stack frame declare it
  * with OURO_TIMER so that no way out leaves it linked. */
 struct ouro_timer {
     struct ouro_future future;
@@ -50,9 +51,9 @@ OURO_API void ouro_timer_cancel(struct ouro_timer *timer);
 OURO_API int ouro_sleep(uint64_t ns);
 OURO_API int ouro_sleep_until(uint64_t deadline_ns);
 
-/* Ticks at start + k × period. A tick that was missed because the task was busy is not made up for:
- * the next one is the first of the grid that lies in the future, and `missed` counts those left
- * out. */
+/* Ticks at start + k × period. A tick that is late by less than a period (the task was busy)
+ * happens at once; those missed before it are not made up for, and `missed` counts them. The grid
+ * never moves. */
 struct ouro_interval {
     uint64_t next_ns;
     uint64_t period_ns;
