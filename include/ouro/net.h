@@ -94,7 +94,10 @@ OURO_API int ouro_accept(ouro_listener listener, ouro_conn *out);
  * accepting by source must have been stopped by ouro_accept_stop() before. */
 OURO_API int ouro_accept_drain(ouro_listener listener, ouro_conn *out);
 
-/* Stops the source; connections queued so far can still be taken. A release. */
+/* Stops the source; connections queued so far can still be taken. From here on no new peer comes in
+ * (TCP connection requests are ignored, connects to a Unix socket refused once every shard has
+ * stopped), so that draining leaves none behind to be reset by the close; handshakes that have
+ * begun still end. An adopted listener goes on queueing: others may accept from it. A release. */
 OURO_API int ouro_accept_stop(ouro_listener listener);
 
 /* Closes a listener. What is queued in it and was not taken is closed. A release; waits. */
