@@ -35,6 +35,7 @@ struct worker {
     int error; /* of its start */
     char why[256];
     enum stop_phase phase;
+    bool swept; /* CLOSING: listeners are gone, the rest is being closed */
     uint64_t deadline_ns;
     struct ouro_timer deadline;
     struct mesh_message stop, exit, abandon;

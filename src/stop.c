@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stopping: see the diagram in runtime.h. */
 #include "runtime.h"
+#include "io/leftover.h"
 #include "io/listener.h"
 #include "shard/op.h"
 
@@ -166,24 +167,17 @@ static unsigned closing_slots(const struct shard *s)
     return n;
 }
 
-/* Every task has ended: what is still open belongs to nobody. */
+/* Every task has ended: what is still open belongs to nobody. Listeners go first, with what is
+ * queued in them. */
 static void close_leftovers(struct worker *w)
 {
     struct shard *s = w->shard;
-    bool quiet = w->runtime->options.quiet;
     unsigned left = open_slots(s) - closing_slots(s);
 
-    if (left != 0 && !quiet)
+    if (left != 0 && !w->runtime->options.quiet)
         report_open(s);
     s->counters.leaked_descriptors = left;
     listeners_close_all(s);
-    for (uint32_t i = 0; i < s->slots.count && open_slots(s) != 0; i++) {
-        struct slot *slot = &s->slots.slot[i];
-
-        if (slot->kind != SLOT_FREE && slot->kind != SLOT_LISTENER && !slot->closing &&
-            slot->inflight == 0)
-            op_close_detached(s, slot);
-    }
 }
 
 static void announce(struct worker *w)
@@ -220,6 +214,10 @@ void stop_step(struct worker *w)
         if (w->number == 0)
             signals_stop(s);
         close_leftovers(w);
+    }
+    if (w->phase == CLOSING && s->slots.open[SLOT_LISTENER] == 0 && !w->swept) {
+        w->swept = true;
+        leftovers_close(s, !w->runtime->options.quiet);
     }
     if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0 && s->ready == NULL)
         announce(w);
