@@ -289,6 +289,25 @@ static void restore_surroundings(const struct surroundings *was)
     }
 }
 
+/* Sets the sentence and returns the error. */
+static int refuse(int error, const char *sentence)
+{
+    snprintf(start_error, sizeof start_error, "%s", sentence);
+    return error;
+}
+
+static int refuse_mesh(int error, unsigned n)
+{
+    if (error == -EMFILE || error == -ENFILE)
+        snprintf(start_error, sizeof start_error, "too few descriptors for %u shards: %s; raise %s",
+                 n, strerror(-error),
+                 error == -EMFILE ? "RLIMIT_NOFILE (ulimit -n)" : "fs.file-max (sysctl)");
+    else
+        snprintf(start_error, sizeof start_error, "cannot make the lanes between %u shards: %s", n,
+                 strerror(-error));
+    return error;
+}
+
 static int runtime_init(struct runtime *rt, const struct ouro_options *options)
 {
     int n = options_take(&rt->options, options, start_error, sizeof start_error);
@@ -300,13 +319,13 @@ static int runtime_init(struct runtime *rt, const struct ouro_options *options)
     rt->n = (unsigned)n;
     rt->workers = calloc(rt->n, sizeof *rt->workers);
     if (rt->workers == NULL)
-        return -ENOMEM;
+        return refuse(-ENOMEM, "not enough memory for the runtime");
     for (unsigned i = 0; i < rt->n; i++)
         rt->workers[i] = (struct worker){.runtime = rt, .number = i};
     n = mesh_init(&rt->mesh, rt->n);
     if (n != 0) {
         free(rt->workers);
-        return n;
+        return refuse_mesh(n, rt->n);
     }
     pthread_mutex_init(&rt->lock, NULL);
     pthread_cond_init(&rt->changed, NULL);
@@ -369,14 +388,12 @@ int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *ar
 
     start_error[0] = '\0';
     if (shard_self != NULL)
-        return -EDEADLK;
-    if (main_fn == NULL) {
-        snprintf(start_error, sizeof start_error, "ouro_run: main_fn is NULL");
-        return -EINVAL;
-    }
+        return refuse(-EDEADLK, "ouro_run() was called on a shard");
+    if (main_fn == NULL)
+        return refuse(-EINVAL, "ouro_run: main_fn is NULL");
     rt = calloc(1, sizeof *rt);
     if (rt == NULL)
-        return -ENOMEM;
+        return refuse(-ENOMEM, "not enough memory for the runtime");
     error = runtime_init(rt, options);
     if (error != 0) {
         free(rt);
@@ -385,8 +402,7 @@ int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *ar
     rt->main_fn = main_fn;
     rt->main_arg = arg;
     if (!cas_acq_rel(&running, &none, rt)) { /* pairs with runtime_hold() */
-        snprintf(start_error, sizeof start_error, "a runtime runs in this process already");
-        error = -EBUSY;
+        error = refuse(-EBUSY, "a runtime runs in this process already");
     } else {
         change_surroundings(&was, &rt->options);
         error = run_workers(rt);

@@ -23,7 +23,7 @@ static struct signals {
     uint64_t kept;    /* came while nobody waited */
     unsigned interrupts;
     int fd;
-} signals;
+} signals = {.fd = -1};
 
 uint64_t signals_blocked(const struct ouro_options *o)
 {

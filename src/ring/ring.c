@@ -133,6 +133,7 @@ int ring_init(struct ring *r, const struct ring_options *o, char *why, size_t wh
     fd = setup(r, o, &p);
     if (fd < 0) {
         caps_explain(fd, why, why_bytes);
+        r->kernel = NULL; /* there is nothing to destroy */
         return fd;
     }
     r->u.ring_fd = fd;
