@@ -20,6 +20,7 @@ struct listener {
     struct accept_source source;
     struct port *port;
     struct ouro_addr bound;
+    bool adopted; /* others may accept from it, too */
 };
 
 static struct listener *find(ouro_listener listener)
@@ -143,7 +144,11 @@ int ouro_listener_adopt(ouro_listener *out, int fd, const struct ouro_listen_opt
         error = sockopt_apply(fd, &o.socket, ouro_addr_family(&bound));
     if (error == 0)
         error = set_blocking(fd, true);
-    return error != 0 ? error : begin(s, out, fd, &o, NULL, &bound);
+    if (error == 0)
+        error = begin(s, out, fd, &o, NULL, &bound);
+    if (error == 0)
+        find(*out)->adopted = true;
+    return error;
 }
 
 int ouro_listen_fds(void)
@@ -215,6 +220,8 @@ int ouro_accept_stop(ouro_listener listener)
 
     if (l == NULL)
         return missing();
+    if (!l->adopted)
+        port_refuse(s->number, l->port, l->source.slot->fd, ouro_addr_family(&l->bound));
     accept_source_stop(s, &l->source);
     if (l->source.slot->inflight != 0) {
         struct ouro_task *self = fiber_running(s, "ouro_accept_stop");
@@ -249,8 +256,8 @@ int ouro_accept_drain(ouro_listener listener, ouro_conn *out)
     if (error != 0)
         return error;
     fd = accept4(l->source.slot->fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0)
-        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    if (fd < 0) /* a Unix socket that is shut says EINVAL when its queue is empty */
+        return errno == EWOULDBLOCK || errno == EINVAL ? -EAGAIN : -errno;
     slot = slots_take(&s->slots, fd, SLOT_CONN);
     if (slot == NULL) {
         close(fd);

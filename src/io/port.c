@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 struct port {
     struct port *next;
     struct ouro_addr asked, bound;
-    uint64_t shards[MESH_MAX / 64]; /* which have it open */
-    unsigned users;
+    uint64_t shards[MESH_MAX / 64];   /* which have it open */
+    uint64_t refusing[MESH_MAX / 64]; /* which of these want no new peers */
+    unsigned users, refusers;
     int unix_fd; /* what the others duplicate, -1: not a Unix socket */
 };
 
@@ -99,6 +101,18 @@ static int open_socket(const struct ouro_addr *a, const struct ouro_listen_optio
     return error != 0 ? error : fd;
 }
 
+static void set_bit(uint64_t *bits, unsigned i, unsigned *count)
+{
+    *count += (bits[i / 64] >> (i % 64) & 1) == 0;
+    bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static void clear_bit(uint64_t *bits, unsigned i, unsigned *count)
+{
+    *count -= (bits[i / 64] >> (i % 64) & 1) != 0;
+    bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
 static bool has(const struct port *p, unsigned shard)
 {
     return (p->shards[shard / 64] >> (shard % 64) & 1) != 0;
@@ -161,13 +175,44 @@ int port_listen(unsigned shard, const struct ouro_addr *addr, const struct ouro_
     p = find(shard, addr);
     fd = p != NULL ? open_another(p, o) : open_first(addr, o, &p);
     if (fd >= 0) {
-        p->shards[shard / 64] |= UINT64_C(1) << (shard % 64);
-        p->users++;
+        set_bit(p->shards, shard, &p->users);
         *bound = p->bound;
         *port = p;
     }
     pthread_mutex_unlock(&lock);
     return fd;
+}
+
+/* A classic BPF program that drops segments with SYN and without ACK; it sees the TCP header first.
+ * Accepted connections inherit it, and never see such a segment. */
+static void ignore_requests(int fd)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+
+    /* Refused: peers come in until the close, as without it. */
+    (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void port_refuse(unsigned shard, struct port *port, int fd, int family)
+{
+    if (family != AF_UNIX) {
+        ignore_requests(fd);
+        return;
+    }
+    if (port == NULL) {
+        shutdown(fd, SHUT_RD);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    set_bit(port->refusing, shard, &port->refusers);
+    if (port->refusers == port->users)
+        shutdown(fd, SHUT_RD);
+    pthread_mutex_unlock(&lock);
 }
 
 void port_close(unsigned shard, struct port *port)
@@ -177,8 +222,9 @@ void port_close(unsigned shard, struct port *port)
     if (port == NULL)
         return;
     pthread_mutex_lock(&lock);
-    port->shards[shard / 64] &= ~(UINT64_C(1) << (shard % 64));
-    if (--port->users == 0) {
+    clear_bit(port->refusing, shard, &port->refusers);
+    clear_bit(port->shards, shard, &port->users);
+    if (port->users == 0) {
         while (*at != port)
             at = &(*at)->next;
         *at = port->next;

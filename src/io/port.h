@@ -18,6 +18,11 @@ struct port;
 int port_listen(unsigned shard, const struct ouro_addr *addr, const struct ouro_listen_options *o,
                 struct port **port, struct ouro_addr *bound);
 
+/* Lets no new peer in at fd; those that are queued stay. TCP: connection requests are ignored, so
+ * that a peer's kernel asks again and then finds the port closed or with another owner. A Unix
+ * socket is shut when the last shard that has it open wants it. */
+void port_refuse(unsigned shard, struct port *port, int fd, int family);
+
 /* The listener is closed. The last one removes a Unix socket's file. */
 void port_close(unsigned shard, struct port *port);
 
