@@ -18,12 +18,13 @@ static void ask_cancel_all(struct shard *s, const struct slot *slot)
     s->counters.cancels++;
 }
 
-/* What a worker thread of the kernel is blocked in is ended by a shutdown. */
+/* Ends what a cancellation does not reach. It comes second, so that receives end as cancelled and not at
+ * the end of the stream; and never before a reset, which the peer would see after an end. */
 static void ask_shutdown(struct shard *s, const struct slot *slot)
 {
-    struct io_uring_sqe *sqe = slot->kind == SLOT_CONN ? ring_sqe(&s->ring) : NULL;
+    struct io_uring_sqe *sqe;
 
-    if (sqe == NULL)
+    if (slot->kind != SLOT_CONN || slot->reset || (sqe = ring_sqe(&s->ring)) == NULL)
         return;
     io_uring_prep_shutdown(sqe, 0, SHUT_RDWR);
     slot_aim(slot, sqe);
@@ -56,8 +57,8 @@ static void close_resume(struct ouro_task *task)
 
     OURO_BEGIN(task);
     if (slot_of(c)->inflight != 0) {
-        ask_shutdown(s, slot_of(c));
         ask_cancel_all(s, slot_of(c));
+        ask_shutdown(s, slot_of(c));
         future_init(&c->drained, KIND_EVENT);
         slot_of(c)->drained = &c->drained;
         OURO_AWAIT(task, &c->drained);
@@ -126,12 +127,17 @@ int ouro_close(ouro_conn conn)
 int ouro_close_reset(ouro_conn conn)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    struct shard *s = shard_self;
+    struct slot *slot;
     int error;
 
     error = ouro_shield_enter();
     if (error != 0)
         return error;
     ouro_setsockopt(conn, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    slot = slots_find(&s->slots, conn.id, SLOT_CONN);
+    if (slot != NULL)
+        slot->reset = true;
     error = ouro_close(conn);
     ouro_shield_leave();
     return error;

@@ -174,9 +174,15 @@ int ouro_conn_give_out(ouro_conn conn)
     fd = ordinary(s, conn, &borrowed);
     if (fd < 0)
         return fd;
-    if (borrowed)
+    if (borrowed) {
         slots_free(&s->slots, conn.id);
-    else
-        op_close_detached(s, slot);
+        return fd;
+    }
+    slot = slots_find(&s->slots, conn.id, SLOT_CONN); /* others ran meanwhile */
+    if (slot == NULL || slot->inflight != 0) {
+        close(fd);
+        return slot == NULL ? -EBADF : -EBUSY;
+    }
+    op_close_detached(s, slot);
     return fd;
 }

@@ -72,15 +72,25 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
                         notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0);
 }
 
+/* A worker thread of the kernel that is told to stop says that it was interrupted. */
+static int interrupted(const struct shard *s, const struct ouro_op *op)
+{
+    bool closing = op->slot != SLOT_NONE && s->slots.slot[op->slot].closing;
+
+    return op->future.state == OURO_CANCELLING || closing ? -ECANCELED : -EINTR;
+}
+
 static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
 {
     struct ouro_op *op = (struct ouro_op *)(uintptr_t)(cqe->user_data & ~UINT64_C(7));
+    int result;
 
     switch (cqe->user_data & 7) {
     case TAG_OP:
+        result = OURO_LIKELY(cqe->res != -EINTR) ? cqe->res : interrupted(s, op);
         op->cqe_flags = cqe->flags;
         op_release_slot(s, op);
-        op_complete(s, op, cqe->res);
+        op_complete(s, op, result);
         break;
     case TAG_ZC:
         zc_complete(s, op, cqe->res, cqe->flags);
