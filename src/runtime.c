@@ -172,6 +172,8 @@ static void begin_main(struct worker *w)
     w->runtime->value = ouro_spawn_with(NULL, main_fiber, w->runtime, 0, &o, NULL);
     if (w->runtime->value != 0)
         runtime_stop(w->runtime);
+    else
+        w->runtime->value = -ETIMEDOUT; /* until it has ended */
 }
 
 static void worker_loop(struct worker *w)

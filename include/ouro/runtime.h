@@ -61,8 +61,9 @@ struct ouro_options {
 
 /* Starts the shards with `options` (NULL: all defaults), runs main_fn(arg) as a fiber on shard 0
  * (in the calling thread), stops the runtime when it returns or ends by cancellation, and gives its
- * value to *value (may be NULL). Returns 0, or -errno if the runtime could not start, with one
- * sentence about it in ouro_start_error(). All shards start or none does. One runtime at a time
+ * value to *value (may be NULL; -ETIMEDOUT: it had not ended at the drain deadline). Returns 0, or
+ * -errno if the runtime could not start, with one sentence about it in ouro_start_error(). All
+ * shards start or none does. One runtime at a time
  * (-EBUSY); not from a shard (-EDEADLK). Signals: blocks SIGPIPE, SIGINT and SIGTERM and those that
  * are waited for before it starts a thread, and restores mask, affinity and soft limits on return.
  * The first SIGINT or SIGTERM that no task waits for stops the runtime (as ouro_stop()); a second
