@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/support.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@ void in_child(struct child *c, int (*fn)(void *arg), void *arg)
     pid_t pid;
 
     must(fd >= 0);
+    must_be(fcntl(fd, F_SETFL, O_APPEND), 0); /* its threads write at the same time */
     fflush(NULL);
     pid = fork();
     must(pid >= 0);
