@@ -59,7 +59,7 @@ struct ouro_op {
     struct ouro_op **pprev; /* NULL: in no list */
     const void *place;      /* where it was started: code address, for reports */
     uint32_t slot;          /* the descriptor slot it keeps alive, UINT32_MAX: none */
-    uint32_t cqe_flags;     /* of the completion */
+    uint32_t cqe_flags;     /* of the completion; while CANCELLING the runtime's own notes */
 };
 
 static inline bool ouro_done(const struct ouro_future *f)

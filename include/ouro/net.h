@@ -260,6 +260,7 @@ struct ouro_close {
     struct ouro_task task;
     struct ouro_op step;
     struct ouro_future drained;
+    struct ouro_timer again;
     uint64_t id;
 };
 OURO_API void ouro_close_start(struct ouro_close *c, ouro_conn conn);

@@ -5,12 +5,16 @@
 
 #include <string.h>
 
+/* What is on its way from one hand of the kernel to another is missed by a cancellation: what has not ended
+ * this long after one is cancelled again. */
+#define AGAIN_NS OURO_NSEC_PER_MSEC
+
 static void ask_cancel_all(struct shard *s, const struct slot *slot)
 {
     struct io_uring_sqe *sqe = ring_sqe(&s->ring);
 
     if (sqe == NULL)
-        return; /* no memory: they end in their own time, and are waited for */
+        return; /* no memory: asked again later */
     io_uring_prep_cancel_fd(sqe, slot->fd,
                             IORING_ASYNC_CANCEL_ALL |
                                 (slot->direct ? (unsigned)IORING_ASYNC_CANCEL_FD_FIXED : 0u));
@@ -56,12 +60,13 @@ static void close_resume(struct ouro_task *task)
     struct shard *s = shard_self;
 
     OURO_BEGIN(task);
-    if (slot_of(c)->inflight != 0) {
+    while (slot_of(c)->inflight != 0) {
         ask_cancel_all(s, slot_of(c));
         ask_shutdown(s, slot_of(c));
         future_init(&c->drained, KIND_EVENT);
         slot_of(c)->drained = &c->drained;
-        OURO_AWAIT(task, &c->drained);
+        OURO_AWAIT_UNTIL(task, &c->drained, &c->again, ouro_after_ns(AGAIN_NS));
+        slot_of(c)->drained = NULL;
     }
     close_step(c);
     OURO_AWAIT(task, &c->step.future);

@@ -42,6 +42,9 @@ void future_cancel(struct shard *s, struct ouro_future *f)
         return;
     switch (f->kind) {
     case KIND_OP:
+        f->state = OURO_CANCELLING;
+        op_cancel(s, op);
+        break;
     case KIND_ZC:
         f->state = OURO_CANCELLING;
         op_ask_cancel(s, op_user_data(op, tag_of(f)));

@@ -21,6 +21,13 @@ enum op_internal {
     INTERNAL_CANCEL = 0, /* the answer to a cancellation: nothing to do */
     INTERNAL_BELL = 1,
     INTERNAL_CLOSE = 2, /* of a descriptor nobody waits for; payload: its slot */
+    INTERNAL_ANSWER = 3, /* to the cancellation of the operation whose address is the payload */
+};
+
+/* Notes in cqe_flags of an operation that is CANCELLING. */
+enum op_cancelling {
+    CANCEL_ASKED = 1, /* the kernel's answer is on its way: the operation stays until then */
+    CANCEL_OVER = 2,  /* completed meanwhile: `result` is its own */
 };
 
 static inline uint64_t op_user_data(const struct ouro_op *op, enum op_tag tag)
@@ -97,6 +104,22 @@ static inline void op_release_slot(struct shard *s, struct ouro_op *op)
     op->slot = SLOT_NONE;
     if (--slot->inflight == 0 && slot->drained != NULL)
         future_complete(s, slot->drained, 0);
+}
+
+/* Asks the kernel to cancel an operation. On its way from one hand of the kernel to another an operation is
+ * not found (-ENOENT) and would go on: so the answer comes back to it, and the question is repeated
+ * until the operation has been found or is over (reap.c). */
+static inline void op_cancel(struct shard *s, struct ouro_op *op)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+
+    op->cqe_flags = 0;
+    if (sqe == NULL)
+        return; /* no memory: the operation ends in its own time, and is waited for */
+    io_uring_prep_cancel64(sqe, op_user_data(op, TAG_OP), 0);
+    sqe->user_data = op_internal_data(INTERNAL_ANSWER, (uintptr_t)op);
+    op->cqe_flags = CANCEL_ASKED;
+    s->counters.cancels++;
 }
 
 /* Asks the kernel to cancel what carries this user_data. */

@@ -18,12 +18,43 @@ void reap_arm_bell(struct shard *s)
     s->bell_armed = true;
 }
 
+/* The end of an operation that was cancelled, or interrupted: a worker thread of the kernel that is told
+ * to stop says the latter. */
+static void cut_short(struct shard *s, struct ouro_op *op, int result)
+{
+    bool closing = op->slot != SLOT_NONE && s->slots.slot[op->slot].closing;
+
+    if (result == -EINTR && (closing || op->future.state == OURO_CANCELLING))
+        result = -ECANCELED;
+    if (op->future.state == OURO_CANCELLING && (op->cqe_flags & CANCEL_ASKED) != 0) {
+        op->future.result = result; /* over when the answer has come as well */
+        op->cqe_flags |= CANCEL_OVER;
+        return;
+    }
+    op->cqe_flags = 0;
+    op_release_slot(s, op);
+    op_complete(s, op, result);
+}
+
+/* The kernel's answer to a cancellation. */
+static void answer(struct shard *s, struct ouro_op *op, int result)
+{
+    op->cqe_flags &= ~(uint32_t)CANCEL_ASKED;
+    if ((op->cqe_flags & CANCEL_OVER) != 0)
+        cut_short(s, op, op->future.result);
+    else if (result == -ENOENT)
+        op_cancel(s, op);
+}
+
 static void internal(struct shard *s, const struct io_uring_cqe *cqe)
 {
     switch ((cqe->user_data >> 3) & 31) {
     case INTERNAL_BELL:
         if ((cqe->flags & IORING_CQE_F_MORE) == 0)
             s->bell_armed = false;
+        break;
+    case INTERNAL_ANSWER:
+        answer(s, (struct ouro_op *)(uintptr_t)(cqe->user_data >> 8), cqe->res);
         break;
     case INTERNAL_CLOSE: {
         struct slot *slot = &s->slots.slot[cqe->user_data >> 8 & 0xffffff];
@@ -72,25 +103,19 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
                         notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0);
 }
 
-/* A worker thread of the kernel that is told to stop says that it was interrupted. */
-static int interrupted(const struct shard *s, const struct ouro_op *op)
-{
-    bool closing = op->slot != SLOT_NONE && s->slots.slot[op->slot].closing;
-
-    return op->future.state == OURO_CANCELLING || closing ? -ECANCELED : -EINTR;
-}
-
 static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
 {
     struct ouro_op *op = (struct ouro_op *)(uintptr_t)(cqe->user_data & ~UINT64_C(7));
-    int result;
 
     switch (cqe->user_data & 7) {
     case TAG_OP:
-        result = OURO_LIKELY(cqe->res != -EINTR) ? cqe->res : interrupted(s, op);
+        if (OURO_UNLIKELY(op->future.state == OURO_CANCELLING || cqe->res == -EINTR)) {
+            cut_short(s, op, cqe->res);
+            break;
+        }
         op->cqe_flags = cqe->flags;
         op_release_slot(s, op);
-        op_complete(s, op, result);
+        op_complete(s, op, cqe->res);
         break;
     case TAG_ZC:
         zc_complete(s, op, cqe->res, cqe->flags);
