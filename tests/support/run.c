@@ -101,6 +101,8 @@ static int job_main(void *arg)
     int value = job->fn(job->arg);
 
     must_be(ouro_shield_leave(), -EINVAL); /* no shield was forgotten */
+    if (ouro_stopping())
+        return value; /* too late to look: nothing new is taken */
     must_be(ouro_shield_enter(), 0);
     must_be(ouro_on_each_shard(look, NULL, "leftovers", NULL), 0);
     must_be(ouro_shield_leave(), 0);
