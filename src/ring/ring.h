@@ -95,12 +95,6 @@ static inline bool ring_has_work(const struct ring *r)
            (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-/* SQEs written and not handed over. */
-static inline unsigned ring_unsubmitted(const struct ring *r)
-{
-    return r->u.sq.sqe_tail - r->u.sq.sqe_head + r->backlog.count;
-}
-
 /* True when completions wait to be taken. */
 static inline bool ring_cq_ready(const struct ring *r)
 {

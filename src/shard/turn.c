@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn of a shard:   reap → timers → mesh → run → submit
  *
- * At most one system call a turn, and none when there is nothing to submit and the kernel has no
- * work of ours waiting. */
+ * At most one system call a turn (one more when it spins), and none when there is nothing to submit
+ * and the kernel has no work of ours waiting. */
 #include "shard/reap.h"
 #include "shard/fiber.h"
 
@@ -56,18 +56,22 @@ static bool anything_to_do(struct shard *s)
     return s->ready != NULL || ring_cq_ready(&s->ring) || mesh_outbox_pending(&s->mesh);
 }
 
-/* Looks for work for a bounded time before sleeping. True: there is some. */
+/* Looks for work for a bounded time before sleeping, but not past the next timer. The SQEs of this
+ * turn are handed over first: mostly it is their completions that are worth spinning for. True:
+ * there is some. */
 static bool spin(struct shard *s)
 {
-    uint64_t end;
+    uint64_t end, next;
 
     if (s->spin_ns == 0)
         return false;
     end = clock_now_ns() + s->spin_ns;
+    next = wheel_next(&s->wheel);
+    end = next < end ? next : end;
     do {
-        if (ring_cq_ready(&s->ring) || ring_has_work(&s->ring))
-            return true;
-        if (mesh_receive(&s->mesh, s) != 0)
+        if (ring_has_work(&s->ring)) /* also what the kernel holds until it is entered */
+            ring_enter(&s->ring, 0);
+        if (ring_cq_ready(&s->ring) || mesh_receive(&s->mesh, s) != 0)
             return true;
         cpu_relax();
     } while (clock_now_ns() < end);
@@ -89,7 +93,7 @@ static void submit_and_wait(struct shard *s)
 {
     uint64_t timeout;
 
-    if (ring_unsubmitted(&s->ring) == 0 && spin(s))
+    if (spin(s))
         return;
     timeout = wait_ns(s);
     if (timeout != 0 && mesh_may_sleep(&s->mesh)) {
