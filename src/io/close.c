@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-/* What is on its way from one hand of the kernel to another is missed by a cancellation: what has not ended
+/* Only a cancellation: a shutdown is carried out by a worker of the kernel, which looks the descriptor up
+ * when it gets to it and may find the next owner of a direct one; and before a reset the peer would
+ * see an end of the stream.
+ *
+ * What is on its way from one hand of the kernel to another is missed by a cancellation: what has not ended
  * this long after one is cancelled again. */
 #define AGAIN_NS OURO_NSEC_PER_MSEC
 
@@ -20,19 +24,6 @@ static void ask_cancel_all(struct shard *s, const struct slot *slot)
                                 (slot->direct ? (unsigned)IORING_ASYNC_CANCEL_FD_FIXED : 0u));
     sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
     s->counters.cancels++;
-}
-
-/* Ends what a cancellation does not reach. It comes second, so that receives end as cancelled and not at
- * the end of the stream; and never before a reset, which the peer would see after an end. */
-static void ask_shutdown(struct shard *s, const struct slot *slot)
-{
-    struct io_uring_sqe *sqe;
-
-    if (slot->kind != SLOT_CONN || slot->reset || (sqe = ring_sqe(&s->ring)) == NULL)
-        return;
-    io_uring_prep_shutdown(sqe, 0, SHUT_RDWR);
-    slot_aim(slot, sqe);
-    sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
 }
 
 static struct slot *slot_of(struct ouro_close *c)
@@ -62,7 +53,6 @@ static void close_resume(struct ouro_task *task)
     OURO_BEGIN(task);
     while (slot_of(c)->inflight != 0) {
         ask_cancel_all(s, slot_of(c));
-        ask_shutdown(s, slot_of(c));
         future_init(&c->drained, KIND_EVENT);
         slot_of(c)->drained = &c->drained;
         OURO_AWAIT_UNTIL(task, &c->drained, &c->again, ouro_after_ns(AGAIN_NS));
@@ -132,17 +122,12 @@ int ouro_close(ouro_conn conn)
 int ouro_close_reset(ouro_conn conn)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
-    struct shard *s = shard_self;
-    struct slot *slot;
     int error;
 
     error = ouro_shield_enter();
     if (error != 0)
         return error;
     ouro_setsockopt(conn, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    slot = slots_find(&s->slots, conn.id, SLOT_CONN);
-    if (slot != NULL)
-        slot->reset = true;
     error = ouro_close(conn);
     ouro_shield_leave();
     return error;

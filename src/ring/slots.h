@@ -38,7 +38,6 @@ struct slot {
     int fd;                      /* descriptor, or entry of the direct table */
     uint8_t kind;                /* enum slot_kind */
     bool direct, closing;
-    bool reset; /* closing without an orderly end of the stream */
 };
 
 struct slots {

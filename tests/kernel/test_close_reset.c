@@ -2,6 +2,7 @@
 /* Closing with a reset: the peer of a TCP connection sees ECONNRESET, and no end of the stream before it,
  * whatever is in flight. */
 #include "support/net_support.h"
+#include "support/net_kernel.h"
 
 static char in[64];
 
@@ -58,6 +59,57 @@ static int in_flight_main(void *arg)
     peer_sees_reset(f, o.fd);
     close(o.fd);
     return 0;
+}
+
+static int watched_fd = -1;
+static bool saw_an_end;
+
+static void look_for_an_end(void)
+{
+    char byte;
+
+    if (watched_fd >= 0 && recv(watched_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        saw_an_end = true;
+}
+
+/* The peer is looked at after every call into the kernel: at no time is there an end of the stream. */
+static int never_an_end_main(void *arg)
+{
+    struct ouro_recv r;
+    struct outside o;
+
+    outside_open(&o, *(enum family *)arg);
+    ouro_recv_start(&r, o.conn, in, sizeof in);
+    turns(2);
+    saw_an_end = false;
+    watched_fd = o.fd;
+    must_be(ouro_close_reset(o.conn), 0);
+    turns(3);
+    watched_fd = -1;
+    must(!saw_an_end);
+    peer_sees_reset(*(enum family *)arg, o.fd);
+    close(o.fd);
+
+    outside_open(&o, *(enum family *)arg); /* what the look sees of an orderly close */
+    ouro_recv_start(&r, o.conn, in, sizeof in);
+    turns(2);
+    watched_fd = o.fd;
+    must_be(ouro_close(o.conn), 0);
+    turns(3);
+    watched_fd = -1;
+    must(saw_an_end);
+    close(o.fd);
+    return 0;
+}
+
+static void never_an_end(void **state)
+{
+    (void)state;
+    kernel_watch(look_for_an_end);
+    for (enum family f = V4; f <= V6; f++)
+        if (family_there(f))
+            assert_int_equal(run_on(1, never_an_end_main, &f), 0);
+    kernel_watch(NULL);
 }
 
 /* The peer is a task of this shard that waits when it happens: it must not be woken by an end. */
@@ -139,7 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quiet),        cmocka_unit_test(in_flight), cmocka_unit_test(peer_waits),
-        cmocka_unit_test(blocked_send), cmocka_unit_test(cancelled),
+        cmocka_unit_test(blocked_send), cmocka_unit_test(cancelled), cmocka_unit_test(never_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,7 +175,8 @@ void plain_send(int fd, const void *buf, size_t len)
     while (at < len) {
         ssize_t n = send(fd, (const char *)buf + at, len - at, MSG_NOSIGNAL);
 
-        must(n > 0);
+        if (n <= 0)
+            must_be(-errno, 0);
         at += (size_t)n;
     }
 }
