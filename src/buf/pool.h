@@ -10,8 +10,12 @@
  * is reserved at once, so a buffer's address follows from its number; pages come when they are
  * touched.
  *
+ * Buffers are also held by those who do not get rid of what they received. So that these cannot stop the
+ * others for good there are *spare* buffers, which never are in the ring: a source that has nothing, and
+ * finds the pool dry at its maximum, receives into one of them, once.
+ *
  * Invariants
- *   [POOL-1] live = in the ring + queued in sources + leased.
+ *   [POOL-1] live = in the ring + queued in sources + leased, spare ones not counted.
  *   [POOL-2] A buffer in the ring is the kernel's: nobody reads or writes it.
  *   [POOL-3] The ring has room for every buffer: entries >= max >= live.
  * Owner only.
@@ -39,6 +43,9 @@ struct pool {
     uint32_t bytes; /* of one buffer */
     uint32_t live, max, entries;
     uint32_t in_ring;
+    uint32_t spares;      /* how many more than max there may be: numbers max … max + spares - 1 */
+    uint32_t spare_fresh; /* from here on they were never used */
+    uint32_t spare_free;  /* the others, by `next` */
     uint16_t tail; /* of the ring, not yet published */
     uint16_t published;
     uint16_t group;
@@ -49,6 +56,7 @@ struct pool {
 
 struct pool_options {
     uint32_t bytes, start, max; /* powers of two; start <= max <= 32768 */
+    uint32_t spares;            /* at most 32768 */
     uint16_t group;
 };
 
@@ -57,6 +65,10 @@ void pool_destroy(struct pool *p, struct ring *r);
 
 /* Doubles the pool. False: it is at its maximum. */
 bool pool_grow(struct pool *p);
+
+/* A spare buffer's number; POOL_NONE: there is none. */
+uint32_t pool_spare_take(struct pool *p);
+void pool_spare_put(struct pool *p, uint32_t id);
 
 static inline char *pool_address(const struct pool *p, uint32_t id)
 {
@@ -85,6 +97,12 @@ static inline void pool_taken(struct pool *p, uint32_t id, uint32_t len)
     p->buffer[id].next = POOL_NONE;
     p->buffer[id].out = true;
     p->in_ring--;
+}
+
+/* True when there are buffers and sources that were parked for want of one. */
+static inline bool pool_wanted(const struct pool *p)
+{
+    return OURO_UNLIKELY(p->parked != NULL) && p->in_ring != 0;
 }
 
 /* Before each call into the kernel. */

@@ -136,6 +136,7 @@ static inline void op_ask_cancel(struct shard *s, uint64_t user_data)
 
 /* Sources, reaped (recv_source.c, accept_source.c). */
 void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
+void recv_sources_unpark(struct shard *s); /* each turn, before the pools are published */
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
 
 /* Closes a slot's descriptor without anyone waiting. Nothing may be in flight on it. */

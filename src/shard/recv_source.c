@@ -230,12 +230,22 @@ static void give_back(struct shard *s, uint32_t id)
 
     ensure(p->buffer[id & 0xffff].out, "a receive buffer was released twice");
     pool_put(p, id & 0xffff);
-    if (OURO_UNLIKELY(p->parked != NULL)) {
-        struct ouro_recv_source *r = p->parked;
+}
 
-        unpark(s, r);
-        if ((r->flags & PAUSED) == 0)
-            arm(s, r);
+/* As many as there are buffers. Whoever has nothing to receive takes none and leaves them to the
+ * next: so this goes on, turn by turn, until nobody is parked or the ring is empty. */
+void recv_sources_unpark(struct shard *s)
+{
+    for (size_t i = 0; i < array_size(s->pools); i++) {
+        struct pool *p = &s->pools[i];
+
+        for (uint32_t n = p->in_ring; n != 0 && p->parked != NULL; n--) {
+            struct ouro_recv_source *r = p->parked;
+
+            unpark(s, r);
+            if ((r->flags & PAUSED) == 0)
+                arm(s, r);
+        }
     }
 }
 

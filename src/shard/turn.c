@@ -5,6 +5,7 @@
  * and the kernel has no work of ours waiting. */
 #include "shard/reap.h"
 #include "shard/fiber.h"
+#include "shard/op.h"
 
 #include <errno.h>
 #include <ouro/timer.h>
@@ -53,7 +54,8 @@ static void run(struct shard *s)
 
 static bool anything_to_do(struct shard *s)
 {
-    return s->ready != NULL || ring_cq_ready(&s->ring) || mesh_outbox_pending(&s->mesh);
+    return s->ready != NULL || ring_cq_ready(&s->ring) || mesh_outbox_pending(&s->mesh) ||
+           pool_wanted(&s->pools[0]) || pool_wanted(&s->pools[1]);
 }
 
 /* Looks for work for a bounded time before sleeping, but not past the next timer. The SQEs of this
@@ -108,6 +110,7 @@ static void submit_and_wait(struct shard *s)
 void shard_submit(struct shard *s, bool may_wait)
 {
     mesh_flush(&s->mesh);
+    recv_sources_unpark(s);
     pool_publish(&s->pools[0]);
     pool_publish(&s->pools[1]);
     if (OURO_UNLIKELY(!s->bell_armed))
