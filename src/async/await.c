@@ -216,7 +216,8 @@ bool ouro_ready_slow(struct ouro_task *task, struct ouro_future *f)
 {
     struct shard *s = shard_self;
 
-    ensure(f->state != OURO_IDLE, "task '%s' awaits a future that was never started", task->name);
+    ensure(f->state != OURO_IDLE, "task '%s' on shard %u awaits a future that was never started",
+           task->name, s->number);
     if (task_cancelled(task)) {
         if (f->kind == KIND_EVENT) {
             stop_waiting(f);

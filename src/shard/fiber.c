@@ -188,16 +188,32 @@ void fiber_bury(struct shard *s, struct fiber *ended)
 }
 
 #if OURO_CHECKED
+static _Noreturn void left_block(struct shard *s, const struct fiber *f, const struct ouro_op *op)
+{
+    const struct op_note *note = op_note_of(s, op);
+    bool noted = note->op == op;
+
+    fatal("task '%s' on shard %u left a block with '%s' pending in it, started at %p; await it, or "
+          "declare it with OURO_OP",
+          f->task.name, s->number, noted ? note->name : "an operation", noted ? note->place : NULL);
+}
+
+/* As it must be while it is linked; what other frames have since grown over is not. */
+static bool intact(const struct ouro_op *op, struct ouro_op *const *link)
+{
+    return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
+           op->future.kind >= KIND_OP && op->future.kind <= KIND_SIGNAL;
+}
+
+/* What lies below the stack pointer is in a dead frame. */
 void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
 {
     uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top);
+    struct ouro_op **link = &f->task.ops;
 
-    for (struct ouro_op *op = f->task.ops; op != NULL; op = op->next)
-        ensure((uintptr_t)op < low || (uintptr_t)op >= (uintptr_t)sp,
-               "task '%s' on shard %u left a block with '%s' pending in it, started at %p; await "
-               "it, or "
-               "declare it with OURO_OP",
-               f->task.name, s->number, future_name(&op->future), op->place);
+    for (struct ouro_op *op = *link; op != NULL; link = &op->next, op = *link)
+        if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !intact(op, link))
+            left_block(s, f, op);
 }
 #endif
 

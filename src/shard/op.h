@@ -20,7 +20,7 @@ enum op_tag {
 enum op_internal {
     INTERNAL_CANCEL = 0, /* the answer to a cancellation: nothing to do */
     INTERNAL_BELL = 1,
-    INTERNAL_CLOSE = 2, /* of a descriptor nobody waits for; payload: its slot */
+    INTERNAL_CLOSE = 2,  /* of a descriptor nobody waits for; payload: its slot */
     INTERNAL_ANSWER = 3, /* to the cancellation of the operation whose address is the payload */
 };
 
@@ -62,6 +62,7 @@ static inline struct io_uring_sqe *op_begin(struct shard *s, struct ouro_op *op,
     }
     op_init(s, op, KIND_OP, place);
     op->future.opcode = (uint16_t)opcode;
+    op_note(s, op, ring_op_name(opcode));
     return sqe;
 }
 
@@ -72,7 +73,8 @@ static inline struct io_uring_sqe *op_begin_on(struct shard *s, struct ouro_op *
 {
     struct io_uring_sqe *sqe;
 
-    if (OURO_UNLIKELY(s != NULL && (*slot = slots_find(&s->slots, handle, kind)) == NULL)) {
+    *slot = s != NULL ? slots_find(&s->slots, handle, kind) : NULL;
+    if (OURO_UNLIKELY(s != NULL && *slot == NULL)) {
         op_refuse(op, -EBADF);
         return NULL;
     }
@@ -106,9 +108,9 @@ static inline void op_release_slot(struct shard *s, struct ouro_op *op)
         future_complete(s, slot->drained, 0);
 }
 
-/* Asks the kernel to cancel an operation. On its way from one hand of the kernel to another an operation is
- * not found (-ENOENT) and would go on: so the answer comes back to it, and the question is repeated
- * until the operation has been found or is over (reap.c). */
+/* Asks the kernel to cancel an operation. On its way from one hand of the kernel to another an
+ * operation is not found (-ENOENT) and would go on: so the answer comes back to it, and the
+ * question is repeated until the operation has been found or is over (reap.c). */
 static inline void op_cancel(struct shard *s, struct ouro_op *op)
 {
     struct io_uring_sqe *sqe = ring_sqe(&s->ring);

@@ -43,6 +43,15 @@ struct stack_use {
     size_t bytes;
 };
 
+/* Checked builds note what was started where: an operation that lies in a frame which was left has
+ * been overwritten by the time it is found, and cannot be asked any more. */
+#define OP_NOTES 256
+struct op_note {
+    const void *op;
+    const char *name;
+    const void *place;
+};
+
 struct shard {
     /* every turn */
     struct ouro_task *current; /* running task; the idle one between tasks */
@@ -71,6 +80,9 @@ struct shard {
     uint64_t spin_ns;
     bool bell_armed, stopping, exiting;
     void *services; /* upper layers' state of this shard, by their own rules (io/listener.c) */
+#if OURO_CHECKED
+    struct op_note notes[OP_NOTES];
+#endif
 };
 
 /* The calling thread's shard, NULL if it is none. A test that steps several sets it before each

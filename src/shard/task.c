@@ -157,6 +157,7 @@ void call_start(struct shard *s, struct call *c, void (*resume)(struct ouro_task
     struct ouro_task *caller = s->current;
 
     op_init(s, &c->op, KIND_CALL, place);
+    op_note(s, &c->op, name);
     c->task = (struct ouro_task){.resume = resume, .name = name, .state = OURO_TASK_RUNNING};
     if (shielded)
         c->task.flags = TASK_SHIELD_ONE;

@@ -111,6 +111,28 @@ static inline void op_unlink(struct ouro_op *op)
     op->pprev = NULL;
 }
 
+/* What a future is, for people: "recv", "timer", "join", … */
+const char *future_name(const struct ouro_future *f);
+
+#if OURO_CHECKED
+static inline struct op_note *op_note_of(struct shard *s, const struct ouro_op *op)
+{
+    return &s->notes[((uintptr_t)op >> 4) % OP_NOTES];
+}
+
+static inline void op_note(struct shard *s, const struct ouro_op *op, const char *name)
+{
+    *op_note_of(s, op) = (struct op_note){.op = op, .name = name, .place = op->place};
+}
+#else
+static inline void op_note(struct shard *s, const struct ouro_op *op, const char *name)
+{
+    (void)s;
+    (void)op;
+    (void)name;
+}
+#endif
+
 /* Makes `op` pending and the running task accountable for it. */
 static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind kind,
                            const void *place)
@@ -119,6 +141,7 @@ static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind
     op->place = place;
     op->slot = SLOT_NONE;
     op->cqe_flags = 0;
+    op_note(s, op, kind == KIND_CALL ? "call" : future_name(&op->future));
     op_link(s->current, op);
 }
 
@@ -141,9 +164,6 @@ static inline void op_refuse(struct ouro_op *op, int error)
 
 /* Asks for cancellation; see ouro_cancel(). */
 void future_cancel(struct shard *s, struct ouro_future *f);
-
-/* What a future is, for people: "recv", "sleep", "join", … */
-const char *future_name(const struct ouro_future *f);
 
 void task_cancel(struct shard *s, struct ouro_task *t);
 
