@@ -24,8 +24,8 @@ static void release(void *p, size_t bytes)
 
 static void unmap(struct pool *p)
 {
-    release(p->memory, (size_t)p->max * p->bytes);
-    release(p->buffer, p->max * sizeof *p->buffer);
+    release(p->memory, (size_t)(p->max + p->spares) * p->bytes);
+    release(p->buffer, (p->max + p->spares) * sizeof *p->buffer);
     release(p->br, p->entries * sizeof(struct io_uring_buf));
 }
 
@@ -42,10 +42,15 @@ int pool_init(struct pool *p, struct ring *r, const struct pool_options *o)
 {
     int error;
 
-    *p = (struct pool){.bytes = o->bytes, .max = o->max, .entries = o->max, .group = o->group};
+    *p = (struct pool){.bytes = o->bytes,
+                       .max = o->max,
+                       .entries = o->max,
+                       .spares = o->spares,
+                       .spare_free = POOL_NONE,
+                       .group = o->group};
     p->parked_tail = &p->parked;
-    p->memory = reserve((size_t)p->max * p->bytes);
-    p->buffer = reserve(p->max * sizeof *p->buffer);
+    p->memory = reserve((size_t)(p->max + p->spares) * p->bytes);
+    p->buffer = reserve((p->max + p->spares) * sizeof *p->buffer);
     p->br = reserve(p->entries * sizeof(struct io_uring_buf));
     error = p->memory == NULL || p->buffer == NULL || p->br == NULL
                 ? -ENOMEM
@@ -78,4 +83,25 @@ bool pool_grow(struct pool *p)
     put_fresh(p, p->live, to);
     p->grown++;
     return true;
+}
+
+uint32_t pool_spare_take(struct pool *p)
+{
+    uint32_t id = p->spare_free;
+
+    if (id != POOL_NONE)
+        p->spare_free = p->buffer[id].next;
+    else if (p->spare_fresh < p->spares)
+        id = p->max + p->spare_fresh++;
+    else
+        return POOL_NONE;
+    p->buffer[id].out = true;
+    return id;
+}
+
+void pool_spare_put(struct pool *p, uint32_t id)
+{
+    p->buffer[id].out = false;
+    p->buffer[id].next = p->spare_free;
+    p->spare_free = id;
 }

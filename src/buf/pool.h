@@ -10,9 +10,9 @@
  * is reserved at once, so a buffer's address follows from its number; pages come when they are
  * touched.
  *
- * Buffers are also held by those who do not get rid of what they received. So that these cannot stop the
- * others for good there are *spare* buffers, which never are in the ring: a source that has nothing, and
- * finds the pool dry at its maximum, receives into one of them, once.
+ * Buffers are also held by those who do not get rid of what they received. So that these cannot
+ * stop the others for good there are *spare* buffers, which never are in the ring: a source that
+ * has nothing, and finds the pool dry at its maximum, receives into one of them, once.
  *
  * Invariants
  *   [POOL-1] live = in the ring + queued in sources + leased, spare ones not counted.
@@ -43,10 +43,10 @@ struct pool {
     uint32_t bytes; /* of one buffer */
     uint32_t live, max, entries;
     uint32_t in_ring;
-    uint32_t spares;      /* how many more than max there may be: numbers max … max + spares - 1 */
+    uint32_t spares; /* how many more than max there may be: numbers max … max + spares - 1 */
     uint32_t spare_fresh; /* from here on they were never used */
     uint32_t spare_free;  /* the others, by `next` */
-    uint16_t tail; /* of the ring, not yet published */
+    uint16_t tail;        /* of the ring, not yet published */
     uint16_t published;
     uint16_t group;
     uint64_t dry, grown;
@@ -80,7 +80,7 @@ static inline void pool_put(struct pool *p, uint32_t id)
 {
     struct io_uring_buf *b = &p->br->bufs[p->tail & (p->entries - 1)];
 
-    check(p->in_ring < p->live); /* [POOL-1] */
+    check(p->in_ring < p->live && id < p->max); /* [POOL-1] */
     p->buffer[id].out = false;
     b->addr = (uintptr_t)pool_address(p, id);
     b->len = p->bytes;
@@ -97,6 +97,12 @@ static inline void pool_taken(struct pool *p, uint32_t id, uint32_t len)
     p->buffer[id].next = POOL_NONE;
     p->buffer[id].out = true;
     p->in_ring--;
+}
+
+/* True when there is no buffer, nor one to be made. */
+static inline bool pool_is_dry(const struct pool *p)
+{
+    return p->in_ring == 0 && p->live == p->max;
 }
 
 /* True when there are buffers and sources that were parked for want of one. */

@@ -22,6 +22,8 @@ enum source_flag {
     STOPPING = 16, /* does not go on */
     ENDED = 32,
     OPEN = 64, /* set from open to close */
+    OWN =
+        128, /* the operation is a single receive into a spare buffer, whose number is in `head` */
 };
 
 static struct pool *pool_of(struct shard *s, uint32_t id)
@@ -63,22 +65,58 @@ static void unpark(struct shard *s, struct ouro_recv_source *r)
         p->parked_tail = r->parked_pprev;
 }
 
+/* An SQE, with the slot held. NULL: the connection is being closed, or no memory, and so it ended.
+ */
+static struct io_uring_sqe *begin(struct shard *s, struct ouro_recv_source *r, struct slot **slot)
+{
+    struct io_uring_sqe *sqe;
+
+    *slot = slots_find(&s->slots, r->conn.id, SLOT_CONN);
+    sqe = *slot != NULL ? ring_sqe(&s->ring) : NULL;
+    if (sqe == NULL) {
+        end(s, r, *slot == NULL ? -ECANCELED : -ENOMEM);
+        return NULL;
+    }
+    r->op.slot = slot_index(&s->slots, *slot);
+    (*slot)->inflight++;
+    return sqe;
+}
+
 static void arm(struct shard *s, struct ouro_recv_source *r)
 {
-    struct slot *slot = slots_find(&s->slots, r->conn.id, SLOT_CONN);
-    struct io_uring_sqe *sqe = slot != NULL ? ring_sqe(&s->ring) : NULL;
+    struct slot *slot;
+    struct io_uring_sqe *sqe = begin(s, r, &slot);
 
-    if (sqe == NULL) { /* the connection is being closed; or no memory */
-        end(s, r, slot == NULL ? -ECANCELED : -ENOMEM);
+    if (sqe == NULL)
         return;
-    }
     io_uring_prep_recv_multishot(sqe, 0, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = s->pools[r->group].group;
-    r->op.slot = slot_index(&s->slots, slot);
-    slot->inflight++;
     op_go(&r->op, sqe, slot, TAG_RECV_SOURCE);
     r->flags |= ARMED;
+}
+
+/* Receives once into a spare buffer: only with an empty queue, so that nobody has more than one.
+ * False: there is none. */
+static bool arm_own(struct shard *s, struct ouro_recv_source *r)
+{
+    struct pool *p = &s->pools[0];
+    uint32_t bid = pool_spare_take(p);
+    struct io_uring_sqe *sqe;
+    struct slot *slot;
+
+    if (bid == POOL_NONE)
+        return false;
+    sqe = begin(s, r, &slot);
+    if (sqe == NULL) {
+        pool_spare_put(p, bid);
+        return true;
+    }
+    r->head = bid;
+    io_uring_prep_recv(sqe, 0, pool_address(p, bid), p->bytes, 0);
+    op_go(&r->op, sqe, slot, TAG_RECV_SOURCE);
+    r->flags |= ARMED | OWN;
+    return true;
 }
 
 static void ask_cancel(struct shard *s, struct ouro_recv_source *r)
@@ -98,7 +136,8 @@ static uint16_t fits_enough(const struct ouro_recv_source *r)
  * enough the operation is ended, and re-armed with the other size. */
 static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len)
 {
-    bool argues = r->group == 0 ? len == s->pools[0].bytes : len <= s->pools[0].bytes / 2;
+    bool argues = r->group == 0 ? len == s->pools[0].bytes && !pool_is_dry(&s->pools[1])
+                                : len <= s->pools[0].bytes / 2;
 
     if (s->pools[1].br == NULL)
         return;
@@ -107,18 +146,13 @@ static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len
         ask_cancel(s, r);
 }
 
-static void queue(struct shard *s, struct ouro_recv_source *r, uint32_t bid, uint32_t len)
+static void append(struct shard *s, struct ouro_recv_source *r, uint32_t id)
 {
-    struct pool *p = &s->pools[r->group];
-    uint32_t id = (uint32_t)r->group << 16 | bid;
-
-    pool_taken(p, bid, len);
     if (r->queued++ == 0)
         r->head = id;
     else
         pool_of(s, r->tail)->buffer[r->tail & 0xffff].next = id;
     r->tail = id;
-    weigh_size(s, r, len);
     if (r->ready.state != OURO_DONE)
         future_complete(s, &r->ready, 0);
     if (r->queued >= r->hold_max) {
@@ -127,16 +161,41 @@ static void queue(struct shard *s, struct ouro_recv_source *r, uint32_t bid, uin
     }
 }
 
-/* No buffer was left. Another may have come back meanwhile. True: parked. */
+static void queue(struct shard *s, struct ouro_recv_source *r, uint32_t bid, uint32_t len)
+{
+    pool_taken(&s->pools[r->group], bid, len);
+    append(s, r, (uint32_t)r->group << 16 | bid);
+    weigh_size(s, r, len);
+}
+
+static bool has_buffers(struct pool *p)
+{
+    return p->in_ring != 0 || pool_grow(p);
+}
+
+/* No buffer was left. Another may have come back meanwhile, or there are small ones. True: goes on
+ * by its own means, or is parked. */
 static bool ran_dry(struct shard *s, struct ouro_recv_source *r)
 {
-    struct pool *p = &s->pools[r->group];
-
-    p->dry++;
-    if (p->in_ring != 0 || pool_grow(p))
+    s->pools[r->group].dry++;
+    if (has_buffers(&s->pools[r->group]))
         return false;
-    park(s, r);
+    if (r->group == 1 && has_buffers(&s->pools[0])) {
+        r->group = 0;
+        r->fits = 0;
+        return false;
+    }
+    if (r->queued != 0 || !arm_own(s, r))
+        park(s, r);
     return true;
+}
+
+/* The queue is empty; whoever holds the buffers may do so for long. */
+static void stop_waiting_for_buffers(struct shard *s, struct ouro_recv_source *r)
+{
+    unpark(s, r);
+    if (!arm_own(s, r))
+        park(s, r);
 }
 
 /* The kernel ended the operation: does the source go on, and how? */
@@ -158,12 +217,29 @@ static void ended(struct shard *s, struct ouro_recv_source *r, int result)
         arm(s, r);
 }
 
+static void own_complete(struct shard *s, struct ouro_recv_source *r, int result)
+{
+    struct pool *p = &s->pools[0];
+    uint32_t bid = r->head;
+
+    r->flags &= (uint8_t)~OWN;
+    if (result <= 0) {
+        pool_spare_put(p, bid);
+        return;
+    }
+    p->buffer[bid].len = (uint32_t)result;
+    p->buffer[bid].next = POOL_NONE;
+    append(s, r, bid);
+}
+
 void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
 {
     struct ouro_recv_source *r = container_of(op, struct ouro_recv_source, op);
     uint32_t bid = flags >> IORING_CQE_BUFFER_SHIFT;
 
-    if ((flags & IORING_CQE_F_BUFFER) != 0 && result > 0) { /* [RECV-2] */
+    if (OURO_UNLIKELY((r->flags & OWN) != 0)) {
+        own_complete(s, r, result);
+    } else if ((flags & IORING_CQE_F_BUFFER) != 0 && result > 0) { /* [RECV-2] */
         queue(s, r, bid, (uint32_t)result);
     } else if ((flags & IORING_CQE_F_BUFFER) != 0) {
         pool_taken(&s->pools[r->group], bid, 0);
@@ -216,6 +292,8 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
         r->ready.state = OURO_PENDING; /* [RECV-3] */
     *out = (struct ouro_buf){
         .data = pool_address(p, id & 0xffff), .len = p->buffer[id & 0xffff].len, .id = id + 1};
+    if (OURO_UNLIKELY(r->queued == 0 && (r->flags & PARKED) != 0))
+        stop_waiting_for_buffers(s, r);
     if ((r->flags & PAUSED) != 0 && r->queued <= r->hold_max / 2) {
         r->flags &= (uint8_t)~PAUSED;
         if ((r->flags & (ARMED | PARKED | ENDED | STOPPING)) == 0)
@@ -229,7 +307,10 @@ static void give_back(struct shard *s, uint32_t id)
     struct pool *p = pool_of(s, id);
 
     ensure(p->buffer[id & 0xffff].out, "a receive buffer was released twice");
-    pool_put(p, id & 0xffff);
+    if (OURO_UNLIKELY((id & 0xffff) >= p->max))
+        pool_spare_put(p, id & 0xffff);
+    else
+        pool_put(p, id & 0xffff);
 }
 
 /* As many as there are buffers. Whoever has nothing to receive takes none and leaves them to the

@@ -21,11 +21,18 @@ static uint64_t ticks_for(uint64_t ns)
     return (uint64_t)((double)(clock_ticks() - t0) / (double)(ns1 - ns0) * (double)ns);
 }
 
+/* One for each connection that wants to receive, as long as buffer numbers of 16 bits go. Only
+ * address space, until buffers have run out. */
+#define SPARES_MAX 32768
+
 static int init_pools(struct shard *s)
 {
     const struct ouro_options *o = s->options;
-    const struct pool_options small = {
-        .bytes = o->buffer_bytes, .start = o->buffers, .max = o->buffers_max, .group = 0};
+    const struct pool_options small = {.bytes = o->buffer_bytes,
+                                       .start = o->buffers,
+                                       .max = o->buffers_max,
+                                       .spares = SPARES_MAX,
+                                       .group = 0};
     const struct pool_options large = {.bytes = o->large_buffer_bytes,
                                        .start = o->large_buffers,
                                        .max = o->large_buffers_max,
