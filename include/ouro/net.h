@@ -52,7 +52,8 @@ struct ouro_listen_options {
     bool share_port;    /* let other processes of this user listen on the port too */
     bool private_port;  /* this shard's own listener: not shared with the other shards' */
     uint32_t queue_max; /* accepted and not yet taken, per listener: above it accepting pauses.
-                           Default 1024; 1 … 65536 */
+                           Passed once by what one look into the kernel's queue finds, at most the
+                           backlog. Default 1024; 1 … 65536 */
     struct ouro_socket_options
         socket; /* inherited by what is accepted; its size may be 0: defaults */
 };

@@ -212,31 +212,38 @@ int ouro_accept(ouro_listener listener, ouro_conn *out)
     return error;
 }
 
+/* Waits until the accept is over. Several tasks may: who is woken wakes who waited before. */
+static int stop(struct shard *s, struct listener *l)
+{
+    struct slot *slot = l->source.slot;
+    struct ouro_future drained, *before = slot->drained;
+    struct ouro_task *self;
+
+    if (!l->adopted)
+        port_refuse(s->number, l->port, slot->fd, ouro_addr_family(&l->bound));
+    accept_source_stop(s, &l->source);
+    if (slot->inflight == 0)
+        return 0;
+    self = fiber_running(s, "ouro_accept_stop");
+    if (self == NULL)
+        return -EPERM;
+    future_init(&drained, KIND_EVENT);
+    slot->drained = &drained;
+    while (slot->inflight != 0) { /* a release: not cut short */
+        drained.waiter = self;
+        fiber_wait(s, self);
+    }
+    slot->drained = NULL;
+    if (before != NULL)
+        future_complete(s, before, 0);
+    return 0;
+}
+
 int ouro_accept_stop(ouro_listener listener)
 {
-    struct shard *s = shard_self;
     struct listener *l = find(listener);
-    struct ouro_future drained;
 
-    if (l == NULL)
-        return missing();
-    if (!l->adopted)
-        port_refuse(s->number, l->port, l->source.slot->fd, ouro_addr_family(&l->bound));
-    accept_source_stop(s, &l->source);
-    if (l->source.slot->inflight != 0) {
-        struct ouro_task *self = fiber_running(s, "ouro_accept_stop");
-
-        if (self == NULL)
-            return -EPERM;
-        future_init(&drained, KIND_EVENT);
-        l->source.slot->drained = &drained;
-        while (l->source.slot->inflight != 0) { /* a release: not cut short */
-            drained.waiter = self;
-            fiber_wait(s, self);
-        }
-        l->source.slot->drained = NULL;
-    }
-    return 0;
+    return l != NULL ? stop(shard_self, l) : missing();
 }
 
 int ouro_accept_drain(ouro_listener listener, ouro_conn *out)
@@ -279,9 +286,12 @@ int ouro_listener_close(ouro_listener listener)
 
     if (l == NULL)
         return missing();
-    error = ouro_accept_stop(listener);
-    if (error != 0)
+    l->source.slot->closing = true; /* from here on the handle is stale */
+    error = stop(s, l);
+    if (error != 0) {
+        l->source.slot->closing = false;
         return error;
+    }
     while (accept_source_take(s, &l->source, &id) == 0)
         op_close_detached(s, &s->slots.slot[id & 0xffffff]);
     ready = &l->source.ready;
