@@ -10,7 +10,8 @@
  *                                           │ deadline: report by name      │ dead-  │  STOPPED  │
  *                                           └───────────────────────────────┴─line──►│ serves on │
  *                                                                                    └─────┬─────┘
- *            when all have STOPPED, shard 0 sends EXIT to each: threads end, rings close   ▼
+ *            when all have STOPPED, shard 0 ends the reading of signals and sends EXIT     ▼
+ *            to each: threads end, rings close
  *
  *   [RUN-1] A shard serves its lanes until EXIT: no message is sent to one that has gone.
  *   [RUN-2] Memory that the kernel may still write (a task that did not end, an operation that did
@@ -60,7 +61,7 @@ struct runtime {
     /* shard 0 only */
     int value;
     unsigned stopped;
-    bool stop_sent;
+    bool stop_sent, abandoned;
 
     _Atomic uint32_t stopping;    /* any thread */
     struct mesh_message ask_stop; /* posted once, by whoever set `stopping` */
@@ -74,8 +75,11 @@ void runtime_release(void);
 /* From any thread: asks for a stop. */
 void runtime_stop(struct runtime *rt);
 
-/* Shard 0: stops without draining (the second SIGINT). */
+/* Shard 0: a stop, also one to come, does not drain (the second SIGINT). */
 void runtime_abandon(struct runtime *rt);
+
+/* Shard 0: every shard has stopped, and the signals are no longer read. */
+void runtime_exit(struct runtime *rt);
 
 /* stop.c: the worker's side, after each turn while it stops. */
 void stop_step(struct worker *w);
@@ -83,9 +87,8 @@ void stop_init(struct runtime *rt);
 
 /* signals.c: shard 0. */
 int signals_start(struct shard *s, struct runtime *rt);
-void signals_undo(
-    void); /* lets go of the descriptor: of a start after which nothing ran, or for good */
-void signals_stop(struct shard *s);
+void signals_undo(void);            /* of a start after which nothing ran */
+bool signals_stop(struct shard *s); /* true: it will end, and then call runtime_exit() */
 uint64_t signals_blocked(const struct ouro_options *o);
 
 extern __thread struct worker *worker_self;

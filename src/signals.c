@@ -52,17 +52,21 @@ static void arrived(struct shard *s, int number)
 {
     uint64_t bit = OURO_SIGNAL_BIT(number);
 
+    bool unheard;
+
     signals.interrupts += number == SIGINT;
-    if (number == SIGINT && signals.interrupts > 1)
-        runtime_abandon(signals.runtime);
     if (deliver(s, number))
         return;
+    /* Nobody has taken the last one, or it stops already. */
+    unheard = (signals.kept & bit) != 0 || load_relaxed(&signals.runtime->stopping) != 0;
     if ((signals.claimed & bit) != 0)
         signals.kept |= bit;
     else if ((bit & STOPPERS) != 0)
         runtime_stop(signals.runtime);
-    if (number == SIGINT && signals.interrupts > 1)
+    if (number == SIGINT && signals.interrupts > 1 && unheard) {
         runtime_stop(signals.runtime);
+        runtime_abandon(signals.runtime);
+    }
 }
 
 static void read_start(struct shard *s)
@@ -90,6 +94,8 @@ static void resume(struct ouro_task *task)
     for (;;) {
         read_start(s);
         OURO_AWAIT(task, &signals.read.future);
+        if (signals.read.future.result == -EINTR)
+            continue;
         if (signals.read.future.result != (int)sizeof signals.info)
             break; /* cancelled: the runtime ends */
         arrived(s, (int)signals.info.ssi_signo);
@@ -97,6 +103,8 @@ static void resume(struct ouro_task *task)
     OURO_BEGIN_END;
     signals_undo();
     task_finish(s, task, 0);
+    if (signals.runtime->stopped == signals.runtime->n)
+        runtime_exit(signals.runtime);
 }
 
 int signals_start(struct shard *s, struct runtime *rt)
@@ -122,10 +130,12 @@ int signals_start(struct shard *s, struct runtime *rt)
     return 0;
 }
 
-void signals_stop(struct shard *s)
+bool signals_stop(struct shard *s)
 {
-    if (signals.fd >= 0)
-        task_cancel(s, &signals.task);
+    if (signals.fd < 0)
+        return false;
+    task_cancel(s, &signals.task);
+    return true;
 }
 
 int ouro_signal_start(struct ouro_signal_wait *wait, uint64_t set)

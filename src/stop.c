@@ -68,9 +68,12 @@ static void receive_ask_stop(struct shard *s, struct mesh_message *message)
     struct runtime *rt = container_of(message, struct runtime, ask_stop);
 
     (void)s;
-    if (!rt->stop_sent)
-        send_to_all(rt, offsetof(struct worker, stop));
+    if (rt->stop_sent)
+        return;
     rt->stop_sent = true;
+    send_to_all(rt, offsetof(struct worker, stop));
+    if (rt->abandoned)
+        send_to_all(rt, offsetof(struct worker, abandon));
 }
 
 static void receive_stopped(struct shard *s, struct mesh_message *message)
@@ -78,8 +81,13 @@ static void receive_stopped(struct shard *s, struct mesh_message *message)
     struct runtime *rt = self(s)->runtime;
 
     (void)message;
-    if (++rt->stopped == rt->n)
-        send_to_all(rt, offsetof(struct worker, exit));
+    if (++rt->stopped == rt->n && !signals_stop(s))
+        runtime_exit(rt);
+}
+
+void runtime_exit(struct runtime *rt)
+{
+    send_to_all(rt, offsetof(struct worker, exit));
 }
 
 void stop_init(struct runtime *rt)
@@ -108,7 +116,11 @@ void runtime_stop(struct runtime *rt)
 
 void runtime_abandon(struct runtime *rt)
 {
-    send_to_all(rt, offsetof(struct worker, abandon));
+    if (rt->abandoned)
+        return;
+    rt->abandoned = true;
+    if (rt->stop_sent) /* else behind it: a shard that runs takes no notice */
+        send_to_all(rt, offsetof(struct worker, abandon));
 }
 
 /* --- what is left ---------------------------------------------------------------------------- */
@@ -199,8 +211,6 @@ static void give_up(struct worker *w)
             notice("shard %u: at stop, an operation has not completed", s->number);
         report_open(s);
     }
-    if (w->number == 0)
-        signals_undo();
     announce(w);
 }
 
@@ -211,8 +221,6 @@ void stop_step(struct worker *w)
 
     if (w->phase == DRAINING && s->root.live == 0 && s->ready == NULL) {
         w->phase = CLOSING;
-        if (w->number == 0)
-            signals_stop(s);
         close_leftovers(w);
     }
     if (w->phase == CLOSING && s->slots.open[SLOT_LISTENER] == 0 && !w->swept) {
