@@ -230,7 +230,9 @@ static inline ssize_t ouro_sendv_all(ouro_conn conn, struct iovec *iov, size_t n
 /* Zero-copy send, a two-step: op.future is DONE with the bytes when the data was *sent* (queued),
  * `released` when the kernel has let go of the buffer: 0, or 1 if it had copied the data after all
  * (loopback always does: stop using it there). Until then the buffer and the struct are the
- * kernel's, and the operation counts as in flight. Both futures complete in every case. */
+ * kernel's, and the operation counts as in flight. Both futures complete in every case. A wait for
+ * `released` is not cut short: cancellation and deadlines cancel the send, if it is not sent yet.
+ */
 struct ouro_send_zc {
     struct ouro_op op;
     struct ouro_future released;

@@ -94,7 +94,7 @@ void ouro_send_zc_start(struct ouro_send_zc *z, ouro_conn conn, const void *buf,
         op_refuse(&z->op, -EINVAL);
     else
         sqe = op_begin_on(s, &z->op, conn.id, SLOT_CONN, IORING_OP_SEND_ZC, CALLER, &slot);
-    future_init(&z->released, KIND_EVENT);
+    future_init(&z->released, KIND_RELEASED);
     if (sqe == NULL) { /* both futures complete in every case */
         z->released.state = OURO_DONE;
         return;

@@ -69,6 +69,9 @@ void future_cancel(struct shard *s, struct ouro_future *f)
     case KIND_SIGNAL:
         signal_cancel(s, container_of(op, struct ouro_signal_wait, op));
         break;
+    case KIND_RELEASED:
+        future_cancel(s, &container_of(f, struct ouro_send_zc, released)->op.future);
+        break;
     case KIND_EVENT:
         break;
     default:
@@ -88,6 +91,7 @@ const char *future_name(const struct ouro_future *f)
     case KIND_OP:
         return ring_op_name(f->opcode);
     case KIND_ZC:
+    case KIND_RELEASED:
         return "send_zc";
     case KIND_SOURCE:
         return "receive source";

@@ -34,6 +34,7 @@ enum future_kind {
     KIND_EVENT = 7, /* a condition: not cancellable, the wait is */
     KIND_SCOPE = 8,
     KIND_SIGNAL = 9,
+    KIND_RELEASED = 10, /* of a zero-copy send: the send is cancelled, the wait is not cut short */
 };
 
 /* What every call of several steps begins with. */
