@@ -20,7 +20,10 @@ struct port {
     uint64_t shards[MESH_MAX / 64];   /* which have it open */
     uint64_t refusing[MESH_MAX / 64]; /* which of these want no new peers */
     unsigned users, refusers;
+    bool own;    /* of one shard: not for the others */
     int unix_fd; /* what the others duplicate, -1: not a Unix socket */
+    dev_t device; /* and its file */
+    ino_t inode;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -51,7 +54,8 @@ static void remove_stale(const struct ouro_addr *a)
 
     if (abstract(a) || stat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* Of another type, so that whoever listens there sees no connection: EPROTOTYPE. */
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
     if (connect(fd, &a->sa, a->len) != 0 && errno == ECONNREFUSED)
@@ -118,19 +122,40 @@ static bool has(const struct port *p, unsigned shard)
     return (p->shards[shard / 64] >> (shard % 64) & 1) != 0;
 }
 
-/* The entry that another shard opened and this one has not. */
+/* The entry that another shard opened and this one has not: the oldest, so that shards which open several
+ * on port 0 in the same order share them in that order. */
 static struct port *find(unsigned shard, const struct ouro_addr *a)
 {
     for (struct port *p = ports; p != NULL; p = p->next)
-        if (!has(p, shard) && ouro_addr_equal(&p->asked, a))
+        if (!p->own && !has(p, shard) && (ouro_addr_equal(&p->asked, a) || ouro_addr_equal(&p->bound, a)))
             return p;
     return NULL;
+}
+
+static void note_file(struct port *p)
+{
+    struct stat st;
+
+    if (!abstract(&p->bound) && lstat(p->bound.un.sun_path, &st) == 0) {
+        p->device = st.st_dev;
+        p->inode = st.st_ino;
+    }
+}
+
+/* Unless somebody has put another one in its place. */
+static void remove_file(const struct port *p)
+{
+    struct stat st;
+
+    if (!abstract(&p->bound) && lstat(p->bound.un.sun_path, &st) == 0 &&
+        st.st_dev == p->device && st.st_ino == p->inode)
+        unlink(p->bound.un.sun_path);
 }
 
 static int open_first(const struct ouro_addr *a, const struct ouro_listen_options *o,
                       struct port **out)
 {
-    struct port *p = calloc(1, sizeof *p);
+    struct port *p = calloc(1, sizeof *p), **at;
     int fd;
 
     if (p == NULL)
@@ -139,6 +164,7 @@ static int open_first(const struct ouro_addr *a, const struct ouro_listen_option
     p->unix_fd = -1;
     fd = open_socket(a, o, true, &p->bound);
     if (fd >= 0 && ouro_addr_family(a) == AF_UNIX) {
+        note_file(p);
         p->unix_fd = duplicate(fd);
         if (p->unix_fd < 0) {
             close(fd);
@@ -149,8 +175,9 @@ static int open_first(const struct ouro_addr *a, const struct ouro_listen_option
         free(p);
         return fd;
     }
-    p->next = ports;
-    ports = p;
+    for (at = &ports; *at != NULL; at = &(*at)->next)
+        continue;
+    *at = p;
     *out = p;
     return fd;
 }
@@ -169,12 +196,13 @@ int port_listen(unsigned shard, const struct ouro_addr *addr, const struct ouro_
     int fd;
 
     *port = NULL;
-    if (o->private_port)
+    if (o->private_port && ouro_addr_family(addr) != AF_UNIX)
         return open_socket(addr, o, true, bound);
     pthread_mutex_lock(&lock);
-    p = find(shard, addr);
+    p = o->private_port ? NULL : find(shard, addr);
     fd = p != NULL ? open_another(p, o) : open_first(addr, o, &p);
     if (fd >= 0) {
+        p->own = p->own || o->private_port;
         set_bit(p->shards, shard, &p->users);
         *bound = p->bound;
         *port = p;
@@ -229,9 +257,8 @@ void port_close(unsigned shard, struct port *port)
             at = &(*at)->next;
         *at = port->next;
         if (port->unix_fd >= 0) {
+            remove_file(port);
             close(port->unix_fd);
-            if (!abstract(&port->bound))
-                unlink(port->bound.un.sun_path);
         }
         free(port);
     }
