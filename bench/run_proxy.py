@@ -16,7 +16,9 @@ from run_pairs import compare_all
 from run_process import Failed, Process, cpu_seconds, free_port, start_server, wait_for_port
 
 PARAMETERS = ["64x1024", "1000x1024"]
-PAIRS = [("ouro-proxy", "nginx"), ("ouro-proxy", "haproxy"), ("haproxy", "nginx")]
+PAIRS = [("ouro-proxy", "nginx"), ("ouro-proxy", "haproxy"), ("haproxy", "nginx"),
+         ("ouro-proxy", "uring-relay"), ("uring-relay", "nginx")]
+BUILT = ("ouro-proxy", "uring-relay")
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 NGINX = """
@@ -121,6 +123,8 @@ class Proxy:
             return process, port
         if subject in dict(self.options.subject):
             command = dict(self.options.subject)[subject].split()
+        elif subject == "uring-relay":
+            command = [self.find(subject), "--backend-port", "{origin}", "--cpus", str(cpu)]
         else:
             command = [self.find("ouro-proxy"), "--listen", "127.0.0.1:0",
                        "--backend", "127.0.0.1:{origin}", "--cpus", str(cpu)]
@@ -129,7 +133,7 @@ class Proxy:
     def available(self, subject):
         if subject in dict(self.options.subject):
             return True
-        return bool(self.find(subject) if subject == "ouro-proxy" else shutil.which(subject))
+        return bool(self.find(subject) if subject in BUILT else shutil.which(subject))
 
     def wrk(self, port, connections, seconds):
         command = [shutil.which("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
