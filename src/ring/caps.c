@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int read_sysctl(const char *path)
 {
@@ -133,15 +134,89 @@ static int one(struct ring *r)
     unsigned head, n = 0;
     int result = -EAGAIN;
 
-    if (ring_enter(r, OURO_NSEC_PER_SEC) < 0)
-        return -EAGAIN;
-    ring_for_each_cqe(r, head, cqe)
-    {
-        result = cqe->res;
-        n++;
+    /* An interrupted call comes back without one. */
+    for (int tries = 0; tries < 10 && n == 0; tries++) {
+        if (ring_enter(r, OURO_NSEC_PER_SEC) < 0)
+            continue;
+        ring_for_each_cqe(r, head, cqe)
+        {
+            result = cqe->res;
+            n++;
+        }
     }
     ring_advance(r, n);
     return result;
+}
+
+static void shut(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* The first ends of two pairs of sockets become entries 0 and 1 of the table, and only that. */
+static bool two_entries(struct ring *r, int *a, int *b)
+{
+    int fds[2] = {*a, *b};
+    struct io_uring_rsrc_update update = {.data = (uintptr_t)fds};
+    int n = r->kernel->control(r->u.ring_fd, IORING_REGISTER_FILES_UPDATE, &update, 2);
+
+    shut(a);
+    shut(b);
+    return n == 2;
+}
+
+/* Starts a receive on entry 0, closes entry 1, and looks whether that is seen at its other end. */
+static bool seen_closed(struct ring *r, int *a, int *b)
+{
+    static __thread char received; /* in no frame: the kernel may write it */
+    struct io_uring_sqe *sqe = ring_sqe(r);
+    char byte;
+    bool seen;
+
+    io_uring_prep_recv(sqe, 0, &received, 1, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    sqe = ring_sqe(r);
+    io_uring_prep_close_direct(sqe, 1);
+    one(r);
+    seen = recv(*b, &byte, 1, MSG_DONTWAIT) == 0;
+    shut(a); /* ends the receive */
+    one(r);
+    sqe = ring_sqe(r);
+    io_uring_prep_close_direct(sqe, 0);
+    one(r);
+    return seen;
+}
+
+/* Does a direct descriptor that is closed end at once? Before Linux 6.13 the kernel keeps what was
+ * taken out of the table until every operation has ended that was started before, on whatever
+ * entry: the peer of one connection would hear of its end when another one, idle for hours,
+ * receives something. */
+static bool closes_promptly(struct ring *r)
+{
+    int a[2] = {-1, -1}, b[2] = {-1, -1};
+    bool seen = false;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a) == 0 &&
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b) == 0 && two_entries(r, &a[0], &b[0]))
+        seen = seen_closed(r, &a[1], &b[1]);
+    for (int i = 0; i < 2; i++) {
+        shut(&a[i]);
+        shut(&b[i]);
+    }
+    return seen;
+}
+
+/* A table that serves, or none. */
+static void ask_table(struct ring *r, unsigned wanted)
+{
+    register_table(r, wanted);
+    if (!r->caps.direct || closes_promptly(r))
+        return;
+    r->kernel->control(r->u.ring_fd, IORING_UNREGISTER_FILES, NULL, 0);
+    r->caps.direct = false;
+    r->direct_entries = 0;
 }
 
 /* Can a direct socket be given options, and be made an ordinary descriptor? Tried, with one. */
@@ -183,7 +258,7 @@ int caps_ask(struct ring *r, const struct ring_options *o)
         return -EOPNOTSUPP;
     r->enter_fd = r->u.ring_fd;
     if (o->descriptors != 0)
-        register_table(r, o->descriptors);
+        ask_table(r, o->descriptors);
     r->caps.direct_sockets = try_direct_sockets(r);
     r->caps.no_iowait = (r->caps.features & IORING_FEAT_NO_IOWAIT) != 0;
     if (r->caps.no_iowait)

@@ -37,7 +37,7 @@ struct ring_caps {
     unsigned last_op;    /* highest opcode */
     uint64_t ops[4];     /* bit per opcode */
     bool registered_fd;  /* the ring descriptor is registered */
-    bool direct;         /* a table of direct descriptors is registered */
+    bool direct;         /* a table of direct descriptors is registered, and closes at once */
     bool direct_sockets; /* and serves for sockets: options, and a way out to an ordinary one */
     bool no_iowait;      /* waits can be kept out of iowait */
     bool buffer_rings;
