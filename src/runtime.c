@@ -38,6 +38,8 @@ struct runtime *runtime_hold(void)
 {
     struct runtime *rt;
 
+    if (load_relaxed(&running) == NULL)
+        return NULL; /* not counted: threads that keep asking must not hold up retire() */
     fetch_add_relaxed(&holders, 1);
     fence_seq_cst(); /* pairs with the fence in retire(): it sees our count, or we see NULL */
     rt = load_acquire(&running); /* pairs with the release in ouro_run() */
