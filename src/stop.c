@@ -174,7 +174,7 @@ static unsigned closing_slots(const struct shard *s)
 {
     unsigned n = 0;
 
-    for (uint32_t i = 0; i < s->slots.count && n < open_slots(s); i++)
+    for (uint32_t i = 0; i < s->slots.fresh && n < open_slots(s); i++)
         n += s->slots.slot[i].kind != SLOT_FREE && s->slots.slot[i].closing;
     return n;
 }

@@ -24,6 +24,7 @@ struct ouro_open {
     const char *path;
     int flags;
     mode_t mode;
+    bool promised;
     ouro_file file;
 };
 OURO_API void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode);

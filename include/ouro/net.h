@@ -121,7 +121,7 @@ struct ouro_connect {
         struct linger linger;
     } value; /* of the option being set */
     unsigned option;
-    int error;
+    bool promised;
 };
 OURO_API void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
                                  const struct ouro_socket_options *options);

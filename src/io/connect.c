@@ -40,9 +40,16 @@ static void socket_start(struct shard *s, struct ouro_connect *c)
         socket_ordinary(s, c);
         return;
     }
-    sqe = op_begin(s, &c->step, IORING_OP_SOCKET, c->op.place);
-    if (sqe == NULL)
+    if (!direct_promise(s)) {
+        op_refuse(&c->step, -ENFILE);
         return;
+    }
+    sqe = op_begin(s, &c->step, IORING_OP_SOCKET, c->op.place);
+    if (sqe == NULL) {
+        direct_keep(s);
+        return;
+    }
+    c->promised = true;
     io_uring_prep_socket_direct_alloc(sqe, ouro_addr_family(&c->addr), SOCK_STREAM, 0, 0);
     op_go(&c->step, sqe, NULL, TAG_OP);
 }
@@ -101,6 +108,8 @@ static void connect_resume(struct ouro_task *task)
     OURO_BEGIN(task);
     socket_start(s, c);
     OURO_AWAIT(task, &c->step.future);
+    if (c->promised)
+        direct_keep(s);
     if (c->step.future.result < 0) {
         finish(s, c, c->step.future.result);
         return;
@@ -129,6 +138,7 @@ void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
 
     c->conn.id = 0;
     c->option = 0;
+    c->promised = false;
     if (error != 0) {
         op_refuse(&c->op, error);
         return;

@@ -10,8 +10,14 @@
 /* Opens into the direct table where there is one. */
 static void open_step(struct shard *s, struct ouro_open *o)
 {
-    struct io_uring_sqe *sqe = op_begin(s, &o->step, IORING_OP_OPENAT, o->op.place);
+    struct io_uring_sqe *sqe;
 
+    o->promised = s->ring.caps.direct && direct_promise(s);
+    if (s->ring.caps.direct && !o->promised) {
+        op_refuse(&o->step, -ENFILE);
+        return;
+    }
+    sqe = op_begin(s, &o->step, IORING_OP_OPENAT, o->op.place);
     if (sqe == NULL)
         return;
     if (s->ring.caps.direct)
@@ -32,6 +38,8 @@ static void open_resume(struct ouro_task *task)
     OURO_BEGIN(task);
     open_step(s, o);
     OURO_AWAIT(task, &o->step.future);
+    if (o->promised)
+        direct_keep(s);
     fd = o->step.future.result;
     if (fd < 0) {
         call_end(task, fd);
@@ -56,6 +64,7 @@ void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mo
     o->flags =
         flags & ~O_CLOEXEC; /* a direct descriptor is never inherited, and the flag is refused */
     o->mode = mode;
+    o->promised = false;
     o->file.id = 0;
     if (s == NULL || path == NULL) {
         op_refuse(&o->op, s == NULL ? -EPERM : -EINVAL);

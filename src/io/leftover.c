@@ -94,7 +94,7 @@ void leftovers_close(struct shard *s, bool report_them)
 {
     unsigned reports = 0;
 
-    for (uint32_t i = 0; i < s->slots.count; i++) {
+    for (uint32_t i = 0; i < s->slots.fresh; i++) {
         struct slot *slot = &s->slots.slot[i];
         struct leftover *x;
 

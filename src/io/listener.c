@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define BACKLOG_DEFAULT 4096
+#define BACKLOG_MAX     65535 /* net.core.somaxconn goes no further */
 #define QUEUE_DEFAULT   1024
 #define QUEUE_MAX       65536
 
@@ -52,6 +53,14 @@ static int take_options(struct ouro_listen_options *out, const struct ouro_liste
     return error;
 }
 
+/* What waits in the kernel's queue, and what comes while it takes that. */
+static uint32_t burst_of(const struct ouro_listen_options *o)
+{
+    uint32_t backlog = (uint32_t)(o->backlog < BACKLOG_MAX ? o->backlog : BACKLOG_MAX);
+
+    return backlog + backlog / 4 + 16;
+}
+
 /* Makes a listener of a listening descriptor and begins to accept. */
 static int begin(struct shard *s, ouro_listener *out, int fd, const struct ouro_listen_options *o,
                  struct port *port, const struct ouro_addr *bound)
@@ -68,6 +77,7 @@ static int begin(struct shard *s, ouro_listener *out, int fd, const struct ouro_
     l->bound = *bound;
     l->source.slot = slot;
     l->source.queue_max = o->queue_max;
+    l->source.burst = burst_of(o);
     accept_source_start(s, &l->source);
     out->id = slot->id;
     return 0;

@@ -17,6 +17,8 @@
  *   [SLOT-2] A handle opens its slot only while the slot is OPEN with the same generation, shard
  * and kind. [SLOT-3] A direct entry that the kernel hands out again before the close of its
  * predecessor was reaped is the predecessor's end: the completion of that close changes nothing.
+ *   [SLOT-4] direct_open + promised + bursts <= direct, or the multishot accepts have been asked to end:
+ *            the kernel drops a connection that it accepts and has no entry for.
  * Owner only.
  */
 #ifndef RING_SLOTS_H
@@ -25,7 +27,8 @@
 #include "base/check.h"
 #include "ring/ring.h"
 
-#define SLOT_NONE UINT32_MAX
+#define SLOT_NONE  UINT32_MAX
+#define SLOTS_MOST (1u << 22) /* of one sort: with a handle's 24 bits there is room for both */
 
 enum slot_kind { SLOT_FREE = 0, SLOT_CONN = 1, SLOT_LISTENER = 2, SLOT_FILE = 3 };
 
@@ -47,6 +50,8 @@ struct slots {
     uint32_t fresh;     /* ordinary ones from here on were never used */
     uint32_t open[4];   /* by kind */
     uint32_t direct_open;
+    uint32_t promised; /* direct entries that operations in the kernel may take, one each */
+    uint32_t bursts;   /* direct entries that multishot accepts may take at one go */
     uint32_t shard;
 };
 
@@ -61,6 +66,14 @@ struct slot *slots_take(struct slots *t, int fd, enum slot_kind kind);
 
 /* Frees a slot whose descriptor is closed, unless it has another generation by now. */
 void slots_free(struct slots *t, uint64_t id);
+
+/* Direct entries that are neither taken nor promised. */
+static inline uint32_t slots_free_direct(const struct slots *t)
+{
+    uint32_t taken = t->direct_open + t->promised;
+
+    return taken < t->direct ? t->direct - taken : 0;
+}
 
 static inline uint32_t slot_index(const struct slots *t, const struct slot *s)
 {

@@ -6,21 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* With fewer free direct descriptors than this, connections are accepted one by one: a multishot
- * accept takes all that wait, and the kernel drops those it has no descriptor for. */
-#define FREE_LOW 256
-
 /* After a passing failure (no descriptors, no memory). */
 #define PAUSE_NS (10 * OURO_NSEC_PER_MSEC)
 
 static bool direct(const struct shard *s)
 {
     return s->ring.caps.direct_sockets;
-}
-
-static uint32_t free_direct(const struct shard *s)
-{
-    return s->slots.direct - s->slots.direct_open;
 }
 
 static void fail(struct shard *s, struct accept_source *a, int error)
@@ -40,7 +31,6 @@ static void pause_for(struct shard *s, struct accept_source *a, uint64_t ns)
 
 static void prep(struct shard *s, struct accept_source *a, struct io_uring_sqe *sqe)
 {
-    a->multishot = !direct(s) || free_direct(s) > FREE_LOW;
     if (!direct(s))
         io_uring_prep_multishot_accept(sqe, 0, NULL, NULL, SOCK_CLOEXEC);
     else if (a->multishot)
@@ -49,17 +39,48 @@ static void prep(struct shard *s, struct accept_source *a, struct io_uring_sqe *
         io_uring_prep_accept_direct(sqe, 0, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
 }
 
+/* A multishot accept takes all peers that wait, and there has to be an entry for each; with fewer they
+ * are taken one by one. False: there is not even one. */
+static bool reserve(struct shard *s, struct accept_source *a)
+{
+    a->multishot = !direct(s) || slots_free_direct(&s->slots) >= s->slots.bursts + a->burst;
+    a->reserved = direct(s) && (a->multishot || slots_free_direct(&s->slots) != 0);
+    if (!a->reserved)
+        return a->multishot;
+    if (!a->multishot)
+        return direct_promise(s);
+    s->slots.bursts += a->burst;
+    a->next = s->multishots;
+    a->pprev = &s->multishots;
+    if (a->next != NULL)
+        a->next->pprev = &a->next;
+    s->multishots = a;
+    return true;
+}
+
+static void unreserve(struct shard *s, struct accept_source *a)
+{
+    if (!a->reserved)
+        return;
+    a->reserved = false;
+    if (!a->multishot) {
+        direct_keep(s);
+        return;
+    }
+    s->slots.bursts -= a->burst;
+    *a->pprev = a->next;
+    if (a->next != NULL)
+        a->next->pprev = a->pprev;
+}
+
 static void arm(struct shard *s, struct accept_source *a)
 {
     struct io_uring_sqe *sqe;
     struct ouro_task *caller = s->current;
 
-    if (direct(s) && free_direct(s) == 0) {
-        pause_for(s, a, PAUSE_NS);
-        return;
-    }
-    sqe = ring_sqe(&s->ring);
+    sqe = reserve(s, a) ? ring_sqe(&s->ring) : NULL;
     if (sqe == NULL) {
+        unreserve(s, a);
         pause_for(s, a, PAUSE_NS);
         return;
     }
@@ -106,6 +127,12 @@ void accept_source_stop(struct shard *s, struct accept_source *a)
     ask_cancel(s, a);
 }
 
+void accept_sources_give_way(struct shard *s)
+{
+    for (struct accept_source *a = s->multishots; a != NULL; a = a->next)
+        ask_cancel(s, a);
+}
+
 static void queue(struct shard *s, struct accept_source *a, int result)
 {
     struct slot *slot = direct(s) ? slots_take_direct(&s->slots, (uint32_t)result, SLOT_CONN)
@@ -129,8 +156,8 @@ static void queue(struct shard *s, struct accept_source *a, int result)
     if (a->queued >= a->queue_max) {
         a->paused = true;
         ask_cancel(s, a);
-    } else if (a->multishot && direct(s) && free_direct(s) <= FREE_LOW) {
-        ask_cancel(s, a); /* goes on one by one */
+    } else if (slots_free_direct(&s->slots) < s->slots.bursts) {
+        accept_sources_give_way(s);
     }
 }
 
@@ -145,6 +172,8 @@ void accept_source_complete(struct shard *s, struct ouro_op *op, int result, uns
     struct accept_source *a = container_of(op, struct accept_source, op);
     bool pause = false;
 
+    if ((flags & IORING_CQE_F_MORE) == 0)
+        unreserve(s, a);
     if (result >= 0) {
         queue(s, a, result);
     } else if (result != -ECANCELED) {

@@ -19,12 +19,15 @@ struct accept_source {
     struct slot *slot;     /* the listener's */
     struct ouro_task task; /* re-arms after a pause */
     struct ouro_timer pause;
+    struct accept_source *next, **pprev; /* of the armed multishot ones */
     uint32_t head, tail, queued, queue_max;
+    uint32_t burst; /* the most that one look into the kernel's queue finds */
     int error;
+    bool reserved; /* direct entries, by its kind of accept */
     bool armed, asked, multishot, paused, stopped;
 };
 
-/* `slot`, `queue_max` set, the rest zero. */
+/* `slot`, `queue_max`, `burst` set, the rest zero. */
 void accept_source_start(struct shard *s, struct accept_source *a);
 
 /* Accepts no more; its completion is awaited through the slot's `drained`. */

@@ -141,6 +141,27 @@ void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsig
 void recv_sources_unpark(struct shard *s); /* each turn, before the pools are published */
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
 
+/* Ends multishot accepts, which go on one by one, when the free entries might not suffice: [SLOT-4]. */
+void accept_sources_give_way(struct shard *s);
+
+/* Before an operation that takes a direct entry. False: the table is full. */
+static inline bool direct_promise(struct shard *s)
+{
+    if (slots_free_direct(&s->slots) == 0)
+        return false;
+    s->slots.promised++;
+    if (OURO_UNLIKELY(slots_free_direct(&s->slots) < s->slots.bursts))
+        accept_sources_give_way(s);
+    return true;
+}
+
+/* It is over: the entry, if it took one, is counted as open. */
+static inline void direct_keep(struct shard *s)
+{
+    check(s->slots.promised != 0);
+    s->slots.promised--;
+}
+
 /* Closes a slot's descriptor without anyone waiting. Nothing may be in flight on it. */
 void op_close_detached(struct shard *s, struct slot *slot);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 __thread struct shard *shard_self __attribute__((tls_model("initial-exec")));
 
@@ -75,6 +76,17 @@ static int init_ring(struct shard *s, char *why, size_t why_bytes)
     return ring_init(&s->ring, &r, why, why_bytes);
 }
 
+/* One for each ordinary descriptor that this process may have, so that none comes without a slot. */
+static uint32_t ordinary_slots(const struct shard *s)
+{
+    uint32_t n = s->options->descriptors;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > n)
+        n = limit.rlim_cur < SLOTS_MOST ? (uint32_t)limit.rlim_cur : SLOTS_MOST;
+    return n;
+}
+
 /* Where every part that can fail is made, in order; shard_destroy() copes with any prefix. */
 static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_bytes)
 {
@@ -83,7 +95,7 @@ static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_
     if (error != 0)
         return error;
     snprintf(why, why_bytes, "not enough memory for a shard");
-    error = slots_init(&s->slots, s->ring.direct_entries, s->options->descriptors, s->number);
+    error = slots_init(&s->slots, s->ring.direct_entries, ordinary_slots(s), s->number);
     if (error == 0)
         error = fibers_init(s);
     if (error == 0)

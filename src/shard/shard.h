@@ -79,7 +79,7 @@ struct shard {
     const struct ouro_options *options;
     uint64_t spin_ns;
     bool bell_armed, stopping, exiting;
-    void *services; /* upper layers' state of this shard, by their own rules (io/listener.c) */
+    struct accept_source *multishots; /* accepts that take as many direct entries as they find peers */
 #if OURO_CHECKED
     struct op_note notes[OP_NOTES];
 #endif
