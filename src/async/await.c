@@ -49,9 +49,9 @@ int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns)
         return f->result;
     deadline_start(s, &timer, self, deadline_ns);
     while (f->state != OURO_DONE) {
-        expired = expired || timer.future.state == OURO_DONE;
-        if (!asked && (expired || task_cancelled(self))) {
+        if (!asked && (timer.future.state == OURO_DONE || task_cancelled(self))) {
             asked = true;
+            expired = timer.future.state == OURO_DONE; /* what comes first counts */
             if (f->kind == KIND_EVENT)
                 break;
             future_cancel(s, f);
