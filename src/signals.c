@@ -51,7 +51,6 @@ static bool deliver(struct shard *s, int number)
 static void arrived(struct shard *s, int number)
 {
     uint64_t bit = OURO_SIGNAL_BIT(number);
-
     bool unheard;
 
     signals.interrupts += number == SIGINT;
