@@ -155,7 +155,7 @@ static int busy_main(void *arg)
 static void while_busy(void **state)
 {
     (void)state;
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 3; i++)
         assert_int_equal(run(3, busy_main, NULL), 0);
 }
 
@@ -194,7 +194,7 @@ static void while_called(void **state)
     quit = false;
     for (int i = 0; i < 2; i++)
         must_be(pthread_create(&thread[i], NULL, calls_in, &accepted[i]), 0);
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < 10; i++)
         must_be(ouro_run(&o, brief_main, NULL, NULL), 0);
     quit = true;
     for (int i = 0; i < 2; i++)
