@@ -19,7 +19,7 @@ static void receive_spawn(struct shard *s, struct mesh_message *message)
 {
     struct remote_spawn *r = container_of(message, struct remote_spawn, message);
     struct ouro_spawn_options o = {.size = sizeof o, .name = r->name, .must_run = true};
-    int error = ouro_spawn_with(NULL, r->fn, r->arg, 0, &o, NULL);
+    int error = s != NULL ? ouro_spawn_with(NULL, r->fn, r->arg, 0, &o, NULL) : -ECANCELED;
 
     if (error != 0 && error != -ECANCELED)
         notice("shard %u: cannot spawn '%s' for another shard: error %d", s->number,

@@ -337,8 +337,20 @@ static int runtime_init(struct runtime *rt, const struct ouro_options *options)
     return 0;
 }
 
+/* What threads posted to shards that had ended: nobody runs it, and only what posted it knows how
+ * to give it back. */
+static void drop_posts(struct runtime *rt)
+{
+    struct mesh_message *message;
+
+    for (unsigned i = 0; i < rt->n; i++)
+        while ((message = mesh_inbox_leftover(&rt->mesh, i)) != NULL)
+            message->receive(NULL, message);
+}
+
 static void runtime_fini(struct runtime *rt)
 {
+    drop_posts(rt);
     mesh_destroy(&rt->mesh);
     pthread_mutex_destroy(&rt->lock);
     pthread_cond_destroy(&rt->changed);

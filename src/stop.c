@@ -67,8 +67,7 @@ static void receive_ask_stop(struct shard *s, struct mesh_message *message)
 {
     struct runtime *rt = container_of(message, struct runtime, ask_stop);
 
-    (void)s;
-    if (rt->stop_sent)
+    if (s == NULL || rt->stop_sent) /* NULL: it was posted after the end */
         return;
     rt->stop_sent = true;
     send_to_all(rt, offsetof(struct worker, stop));
@@ -227,7 +226,8 @@ void stop_step(struct worker *w)
         w->swept = true;
         leftovers_close(s, !w->runtime->options.quiet);
     }
-    if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0 && s->ready == NULL)
+    if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0 && s->ready == NULL &&
+        !mesh_outbox_full(&s->mesh)) /* [RUN-3] */
         announce(w);
     else if ((w->phase == DRAINING || w->phase == CLOSING) && late)
         give_up(w);

@@ -149,6 +149,14 @@ bool mesh_outbox_pending(const struct mesh_end *e)
     return false;
 }
 
+bool mesh_outbox_full(const struct mesh_end *e)
+{
+    for (unsigned to = 0; to < e->mesh->n; to++)
+        if (e->outbox[to].head != NULL)
+            return true;
+    return false;
+}
+
 int mesh_post_remote(struct mesh *m, unsigned to, struct mesh_message *message)
 {
     struct mesh_inbox *b = &m->inboxes[to];
@@ -193,6 +201,11 @@ static struct mesh_message *inbox_pop(struct mesh_inbox *b)
     b->first = next;
     fetch_sub_relaxed(&b->count, 1);
     return first;
+}
+
+struct mesh_message *mesh_inbox_leftover(struct mesh *m, unsigned of)
+{
+    return inbox_pop(&m->inboxes[of]);
 }
 
 unsigned mesh_receive(struct mesh_end *e, struct shard *shard)

@@ -40,7 +40,7 @@
 struct shard;
 
 /* Intrusive; `receive` runs on the target in its turn, outside of any task, and may free the
- * message. */
+ * message. With a NULL shard it only gives back what was posted to one that has ended. */
 struct mesh_message {
     struct mesh_message *_Atomic next; /* inbox */
     struct mesh_message *out_next;     /* outbox */
@@ -94,6 +94,12 @@ void mesh_flush(struct mesh_end *e);
 
 /* From any thread that is no shard. 0 or -EAGAIN. */
 int mesh_post_remote(struct mesh *m, unsigned to, struct mesh_message *message);
+
+/* True while messages wait in an outbox because their lane was full at the last flush. */
+bool mesh_outbox_full(const struct mesh_end *e);
+
+/* Takes what is left in an inbox when neither its shard nor anybody who posts is there any more. */
+struct mesh_message *mesh_inbox_leftover(struct mesh *m, unsigned of);
 
 /* Receives what has come. Returns how many. */
 unsigned mesh_receive(struct mesh_end *e, struct shard *shard);
