@@ -92,6 +92,7 @@ static __attribute__((noinline)) int leaves_block(ouro_conn conn, int how)
     OURO_OP(struct ouro_recv, idle); /* never started */
     OURO_TIMER(timer);
 
+    (void)idle;
     (void)ouro_sleep_start(&timer, 60 * SEC);
     ouro_recv_start(&r, conn, buf, sizeof buf);
     ouro_poll_start(&p, unread[1], POLLIN);
