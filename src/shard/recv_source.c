@@ -139,8 +139,8 @@ static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len
     bool argues = r->group == 0 ? len == s->pools[0].bytes && !pool_is_dry(&s->pools[1])
                                 : len <= s->pools[0].bytes / 2;
 
-    if (s->pools[1].br == NULL)
-        return;
+    if (s->pools[1].br == NULL || r->fits >= fits_enough(r))
+        return; /* decided already: what the kernel still delivers changes nothing */
     r->fits = argues ? (uint16_t)(r->fits + 1) : 0;
     if (r->fits >= fits_enough(r))
         ask_cancel(s, r);
