@@ -58,7 +58,6 @@ struct runtime {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned reported, failed;
-    bool go;
 
     /* shard 0 only */
     int value;

@@ -33,7 +33,6 @@ static void receive_stop(struct shard *s, struct mesh_message *message)
     if (w->phase != RUNNING)
         return;
     w->phase = DRAINING;
-    s->stopping = true;
     set_deadline(w, w->runtime->options.drain_deadline_ns);
     scope_cancel(s, &s->root);
 }

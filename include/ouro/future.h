@@ -99,8 +99,8 @@ OURO_API int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns);
 
 /* Waits until all n futures are DONE; NULL entries are skipped. Returns 0, or -ETIMEDOUT /
  * -ECANCELED when the deadline or a cancellation came first: then the unfinished ones were
- * cancelled and their completions awaited, so that all are DONE in every case. -EINVAL: an entry
- * was never started. */
+ * cancelled and their completions awaited, so that all are DONE in every case, except a source's
+ * `ready` future, which is no longer waited for. -EINVAL: an entry was never started. */
 OURO_API int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns);
 
 /* Waits until one of n futures is DONE and returns its index, the lowest if several are. The others

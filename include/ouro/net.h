@@ -130,7 +130,7 @@ OURO_API void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr 
 OURO_API int ouro_connect(ouro_conn *out, const struct ouro_addr *addr,
                           const struct ouro_socket_options *options, uint64_t timeout_ns);
 
-/* Receives what is there, at most len bytes; 0 is the end of the stream (also for len 0). */
+/* Receives what is there, at most len bytes; 0 is the end of the stream. */
 struct ouro_recv {
     struct ouro_op op;
 };
@@ -254,7 +254,7 @@ static inline int ouro_shutdown(ouro_conn conn, int how)
     return ouro_await(&s.op.future);
 }
 
-/* Closes a connection, file or poll handle with whatever is in flight on it: new operations are
+/* Closes a connection or file with whatever is in flight on it: new operations are
  * refused, those in flight are cancelled by descriptor and complete with -ECANCELED (or what they
  * did), then the descriptor is closed and the handle is stale. A release: never cut short. Result
  * 0, or the error of the kernel's close. */

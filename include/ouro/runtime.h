@@ -47,7 +47,7 @@ struct ouro_options {
     uint32_t stack_bytes;       /* of a fiber. Default 64 KiB; 16 KiB … 64 MiB */
     uint32_t
         large_stack_bytes; /* of a fiber that asks for more. Default 1 MiB; stack_bytes … 64 MiB */
-    uint32_t max_fibers;   /* per shard. Default 1,048,576 */
+    uint32_t max_fibers;   /* per shard and stack size. Default 1,048,576; 1 … 16,777,215 */
     bool track_stack_use;  /* keep the high-water mark of fiber stacks by task name; costs a
                               look at the stack at each fiber's end */
     uint32_t iowq_bounded;   /* most io-wq workers per shard for files. Default 4; 1 … 1024 */
@@ -103,7 +103,8 @@ OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
 
 /* Runs fn(arg) as a fiber in the root scope of `shard`; from any thread of the process, never
  * waits. From a thread that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL,
- * -ENOMEM, -ESHUTDOWN when no runtime runs or it is stopping. */
+ * -ENOMEM, -ESHUTDOWN when no runtime runs or it is stopping. A call that is on its way when a
+ * stop begins may find no one: then fn is not called. */
 OURO_API int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *name);
 
 /* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM);

@@ -40,7 +40,6 @@ struct ring_caps {
     bool direct;         /* a table of direct descriptors is registered, and closes at once */
     bool direct_sockets; /* and serves for sockets: options, and a way out to an ordinary one */
     bool no_iowait;      /* waits can be kept out of iowait */
-    bool buffer_rings;
 };
 
 struct ring_options {

@@ -12,6 +12,7 @@
 #include "shard/fiber.h"
 #include "shard/op.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -128,15 +129,18 @@ void fiber_handle_forget(struct shard *s, uint64_t zombies)
 static void note_stack_use(struct shard *s, const struct fiber *f)
 {
     size_t bytes = stack_high_water(f->pool, f->top);
+    struct stack_use *u = s->stack_use, *end = u + s->stack_uses;
 
-    for (uint32_t i = 0; i < s->stack_uses; i++)
-        if (strcmp(s->stack_use[i].name, f->task.name) == 0) {
-            if (bytes > s->stack_use[i].bytes)
-                s->stack_use[i].bytes = bytes;
+    while (u < end && strncmp(u->name, f->task.name, sizeof u->name - 1) != 0)
+        u++;
+    if (u == end) {
+        if (s->stack_uses == FIBER_STACK_NAMES)
             return;
-        }
-    if (s->stack_uses < FIBER_STACK_NAMES)
-        s->stack_use[s->stack_uses++] = (struct stack_use){f->task.name, bytes};
+        s->stack_uses++;
+        snprintf(u->name, sizeof u->name, "%s", f->task.name);
+    }
+    if (bytes > u->bytes)
+        u->bytes = bytes;
 }
 
 /* The handle keeps how it ended, unless somebody was already waiting to hear it, or nobody may ask.

@@ -92,10 +92,10 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
     bool more = (flags & IORING_CQE_F_MORE) != 0;
     bool notice_only = (flags & IORING_CQE_F_NOTIF) != 0;
 
-    if (!more) {
-        op_release_slot(s, op);
+    /* What was sent needs the descriptor no longer: a close does not wait for a peer to read. */
+    op_release_slot(s, op);
+    if (!more)
         op_unlink(op);
-    }
     if (!notice_only)
         future_complete(s, &op->future, result);
     if (!more)

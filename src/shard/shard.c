@@ -76,7 +76,8 @@ static int init_ring(struct shard *s, char *why, size_t why_bytes)
     return ring_init(&s->ring, &r, why, why_bytes);
 }
 
-/* One for each ordinary descriptor that this process may have, so that none comes without a slot. */
+/* One for each ordinary descriptor that this process may have, so that none comes without a slot.
+ */
 static uint32_t ordinary_slots(const struct shard *s)
 {
     uint32_t n = s->options->descriptors;
@@ -102,8 +103,9 @@ static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_
         error = init_stacks(s);
     if (error == 0)
         error = mesh_end_init(&s->mesh, mesh, s->number);
-    if (error == 0)
-        error = init_pools(s);
+    if (error != 0)
+        return error;
+    error = init_pools(s);
     if (error == -EINVAL)
         snprintf(why, why_bytes,
                  "the kernel refuses rings of provided buffers; Linux 6.1 or later is needed");

@@ -39,7 +39,7 @@ struct fiber_handles {
 };
 
 struct stack_use {
-    const char *name;
+    char name[32]; /* a copy: the task's own may go with it */
     size_t bytes;
 };
 
@@ -78,7 +78,7 @@ struct shard {
     unsigned number;
     const struct ouro_options *options;
     uint64_t spin_ns;
-    bool bell_armed, stopping, exiting;
+    bool bell_armed;
     struct accept_source *multishots; /* accepts that take as many direct entries as they find peers */
 #if OURO_CHECKED
     struct op_note notes[OP_NOTES];
