@@ -209,7 +209,7 @@ static void ask_direct(struct inquiry *q, struct ring *r)
     report_service(q, "direct descriptors", OURO_UNUSABLE,
                    r->caps.direct ? 0 : trial_direct_table(r));
     if (!r->caps.direct)
-        sockets.why = "there are no direct descriptors, or the kernel closes them late";
+        sockets.why = "there are no direct descriptors";
     else if (!ring_has_op(r, IORING_OP_SOCKET))
         sockets.why = "the kernel cannot make a socket through the ring (SOCKET)";
     else if (!ring_has_op(r, IORING_OP_URING_CMD))
