@@ -3,6 +3,9 @@
  * untouched. */
 #include "support/support.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #define N 4
 
 static struct ouro_timer timer[N];
@@ -25,19 +28,35 @@ static void stop(void)
     }
 }
 
-/* One after the other, by leaving out those that have been. */
+static int finish(void *arg)
+{
+    ouro_timer_cancel(&timer[*(int *)arg]);
+    return 0;
+}
+
+/* One after the other, each ended by another task, by leaving out those that have been. */
 static int one_by_one_main(void *arg)
 {
     static const int order[] = {2, 0, 3, 1};
+    struct ouro_poll poll[N];
+    uint64_t one = 1;
+    int fd[N];
 
     (void)arg;
-    start((const uint64_t[]){4, 10, 2, 7});
     for (int i = 0; i < N; i++) {
+        fd[i] = eventfd(0, EFD_CLOEXEC);
+        must(fd[i] >= 0);
+        ouro_poll_start(&poll[i], fd[i], POLLIN);
+        futures[i] = &poll[i].op.future;
+    }
+    for (int i = 0; i < N; i++) {
+        must_be(write(fd[order[i]], &one, sizeof one), sizeof one);
         must_be(ouro_await_any(futures, N, OURO_FOREVER), order[i]);
-        must_be(ouro_result(futures[order[i]]), 0);
+        must_be(ouro_result(futures[order[i]]), POLLIN);
         for (int k = i + 1; k < N; k++)
-            must_be(timer[order[k]].future.state, OURO_PENDING);
+            must_be(futures[order[k]]->state, OURO_PENDING);
         futures[order[i]] = NULL;
+        must_be(close(fd[order[i]]), 0);
     }
     must_be(ouro_await_any(futures, N, OURO_FOREVER), -EINVAL); /* only NULL is left */
     return 0;
