@@ -28,13 +28,7 @@ static void stop(void)
     }
 }
 
-static int finish(void *arg)
-{
-    ouro_timer_cancel(&timer[*(int *)arg]);
-    return 0;
-}
-
-/* One after the other, each ended by another task, by leaving out those that have been. */
+/* One after the other, by leaving out those that have been. */
 static int one_by_one_main(void *arg)
 {
     static const int order[] = {2, 0, 3, 1};
