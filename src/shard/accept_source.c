@@ -176,7 +176,7 @@ void accept_source_complete(struct shard *s, struct ouro_op *op, int result, uns
         unreserve(s, a);
     if (result >= 0) {
         queue(s, a, result);
-    } else if (result != -ECANCELED) {
+    } else if (result != -ECANCELED && !a->stopped) { /* one that was shut says EINVAL */
         s->counters.accept_errors++;
         pause = passing(result);
         /* The peer's own failures (ECONNABORTED, EPERM, what the network said) end nothing. */
