@@ -18,14 +18,21 @@ void reap_arm_bell(struct shard *s)
     s->bell_armed = true;
 }
 
+/* An interrupted system call: also the codes by which the kernel would restart one (512 and on), which
+ * some operations let out of a worker thread. */
+static inline bool interrupted(int result)
+{
+    return result == -EINTR || result <= -512;
+}
+
 /* The end of an operation that was cancelled, or interrupted: a worker thread of the kernel that is told
  * to stop says the latter. */
 static void cut_short(struct shard *s, struct ouro_op *op, int result)
 {
     bool closing = op->slot != SLOT_NONE && s->slots.slot[op->slot].closing;
 
-    if (result == -EINTR && (closing || op->future.state == OURO_CANCELLING))
-        result = -ECANCELED;
+    if (interrupted(result))
+        result = closing || op->future.state == OURO_CANCELLING ? -ECANCELED : -EINTR;
     if (op->future.state == OURO_CANCELLING && (op->cqe_flags & CANCEL_ASKED) != 0) {
         op->future.result = result; /* over when the answer has come as well */
         op->cqe_flags |= CANCEL_OVER;
@@ -109,7 +116,7 @@ static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
 
     switch (cqe->user_data & 7) {
     case TAG_OP:
-        if (OURO_UNLIKELY(op->future.state == OURO_CANCELLING || cqe->res == -EINTR)) {
+        if (OURO_UNLIKELY(op->future.state == OURO_CANCELLING || interrupted(cqe->res))) {
             cut_short(s, op, cqe->res);
             break;
         }
