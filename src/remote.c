@@ -21,6 +21,12 @@ static void receive_spawn(struct shard *s, struct mesh_message *message)
     struct ouro_spawn_options o = {.size = sizeof o, .name = r->name, .must_run = true};
     int error = s != NULL ? ouro_spawn_with(NULL, r->fn, r->arg, 0, &o, NULL) : -ECANCELED;
 
+    if (error == -EAGAIN) { /* options.max_fibers live: until one of them ends */
+        message->out_next = NULL;
+        *s->parked_tail = message;
+        s->parked_tail = &message->out_next;
+        return;
+    }
     if (error != 0 && error != -ECANCELED)
         notice("shard %u: cannot spawn '%s' for another shard: error %d", s->number,
                r->name != NULL ? r->name : "fiber", error);

@@ -102,9 +102,10 @@ OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
                                 struct ouro_each_result *results /* [ouro_shard_count()] */);
 
 /* Runs fn(arg) as a fiber in the root scope of `shard`; from any thread of the process, never
- * waits. From a thread that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL,
- * -ENOMEM, -ESHUTDOWN when no runtime runs or it is stopping. A call that is on its way when a
- * stop begins may find no one: then fn is not called. */
+ * waits; with options.max_fibers live there it starts when one of them has ended. From a thread
+ * that is no shard: -EAGAIN when the shard's inbox is full. Errors: -EINVAL, -ENOMEM, -ESHUTDOWN
+ * when no runtime runs or it is stopping. A call that is on its way when a stop begins may find no
+ * one: then fn is not called. */
 OURO_API int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *name);
 
 /* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM);

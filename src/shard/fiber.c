@@ -183,12 +183,29 @@ static void fiber_main(void *arg)
     context_exit(&f->context, &s->context, f);
 }
 
+/* There is room for one fiber: what waited for it is received again, and parks again if it was too
+ * little. What the end of the scope refuses takes no room. */
+static void unpark(struct shard *s)
+{
+    struct mesh_message *message;
+
+    do {
+        message = s->parked;
+        s->parked = message->out_next;
+        if (s->parked == NULL)
+            s->parked_tail = &s->parked;
+        message->receive(s, message);
+    } while (s->parked != NULL && s->root.cancelled);
+}
+
 void fiber_bury(struct shard *s, struct fiber *ended)
 {
     if (OURO_UNLIKELY(s->options->track_stack_use))
         note_stack_use(s, ended);
     context_destroy(&ended->context);
     stack_free(ended->pool, ended->top);
+    if (OURO_UNLIKELY(s->parked != NULL))
+        unpark(s);
 }
 
 #if OURO_CHECKED

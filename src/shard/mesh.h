@@ -43,7 +43,7 @@ struct shard;
  * message. With a NULL shard it only gives back what was posted to one that has ended. */
 struct mesh_message {
     struct mesh_message *_Atomic next; /* inbox */
-    struct mesh_message *out_next;     /* outbox */
+    struct mesh_message *out_next;     /* outbox; parked at the receiver */
     void (*receive)(struct shard *shard, struct mesh_message *message);
 };
 

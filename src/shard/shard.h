@@ -73,13 +73,16 @@ struct shard {
     struct ouro_scope root;
     struct stack_pool stacks[2];
     struct fiber_handles handles;
+    struct mesh_message *parked; /* until a fiber ends and leaves room for another */
+    struct mesh_message **parked_tail;
     struct stack_use *stack_use;
     uint32_t stack_uses;
     unsigned number;
     const struct ouro_options *options;
     uint64_t spin_ns;
     bool bell_armed;
-    struct accept_source *multishots; /* accepts that take as many direct entries as they find peers */
+    struct accept_source
+        *multishots; /* accepts that take as many direct entries as they find peers */
 #if OURO_CHECKED
     struct op_note notes[OP_NOTES];
 #endif
