@@ -12,7 +12,10 @@ static atomic_uint arrived;
 
 static int note(void *arg)
 {
-    order[arrived++] = (unsigned)(uintptr_t)arg;
+    unsigned n = arrived; /* nobody else counts */
+
+    order[n] = (unsigned)(uintptr_t)arg;
+    arrived = n + 1;
     return 0;
 }
 

