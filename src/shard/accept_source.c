@@ -117,7 +117,7 @@ static void ask_cancel(struct shard *s, struct accept_source *a)
     if (!a->armed || a->asked)
         return;
     a->asked = true;
-    op_ask_cancel(s, op_user_data(&a->op, TAG_ACCEPT_SOURCE));
+    op_cancel(s, &a->op, TAG_ACCEPT_SOURCE);
 }
 
 void accept_source_stop(struct shard *s, struct accept_source *a)
@@ -167,33 +167,47 @@ static bool passing(int error)
            error == -EAGAIN;
 }
 
+/* The operation is over: does the source go on, and how? */
+static void ended(struct shard *s, struct accept_source *a, int result)
+{
+    a->armed = a->asked = false;
+    op_release_slot(s, &a->op);
+    op_complete(s, &a->op, result);
+    if (a->stopped || a->paused || a->error != 0)
+        return;
+    if (passing(result))
+        pause_for(s, a, PAUSE_NS);
+    else
+        arm(s, a);
+}
+
+void accept_source_over(struct shard *s, struct ouro_op *op)
+{
+    ended(s, container_of(op, struct accept_source, op), op->future.result);
+}
+
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
 {
     struct accept_source *a = container_of(op, struct accept_source, op);
-    bool pause = false;
+    bool more = (flags & IORING_CQE_F_MORE) != 0;
 
-    if ((flags & IORING_CQE_F_MORE) == 0)
+    if (!more) {
         unreserve(s, a);
+        a->asked = true; /* there is nothing to cancel any more */
+    }
     if (result >= 0) {
         queue(s, a, result);
     } else if (result != -ECANCELED && !a->stopped) { /* one that was shut says EINVAL */
         s->counters.accept_errors++;
-        pause = passing(result);
         /* The peer's own failures (ECONNABORTED, EPERM, what the network said) end nothing. */
         if (result == -EBADF || result == -EINVAL || result == -ENOTSOCK || result == -EOPNOTSUPP)
             fail(s, a, result);
     }
-    if ((flags & IORING_CQE_F_MORE) != 0)
+    if (more)
         return;
-    a->armed = a->asked = false;
-    op_release_slot(s, op);
-    op_complete(s, op, result);
-    if (a->stopped || a->paused || a->error != 0)
-        return;
-    if (pause)
-        pause_for(s, a, PAUSE_NS);
-    else
-        arm(s, a);
+    op->future.result = result;
+    if (op_over(op))
+        ended(s, a, result);
 }
 
 int accept_source_take(struct shard *s, struct accept_source *a, uint64_t *id)

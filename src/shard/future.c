@@ -4,18 +4,6 @@
 
 #include <ouro/timer.h>
 
-static enum op_tag tag_of(const struct ouro_future *f)
-{
-    switch (f->kind) {
-    case KIND_ZC:
-        return TAG_ZC;
-    case KIND_SOURCE:
-        return TAG_RECV_SOURCE;
-    default:
-        return TAG_OP;
-    }
-}
-
 static void join_cancel(struct shard *s, struct ouro_join *j)
 {
     struct ouro_join **p = &j->task->joins;
@@ -43,11 +31,11 @@ void future_cancel(struct shard *s, struct ouro_future *f)
     switch (f->kind) {
     case KIND_OP:
         f->state = OURO_CANCELLING;
-        op_cancel(s, op);
+        op_cancel(s, op, TAG_OP);
         break;
     case KIND_ZC:
         f->state = OURO_CANCELLING;
-        op_ask_cancel(s, op_user_data(op, tag_of(f)));
+        op_cancel(s, op, TAG_ZC);
         break;
     case KIND_SOURCE:
         ouro_recv_source_stop(container_of(op, struct ouro_recv_source, op));

@@ -21,13 +21,13 @@ enum op_internal {
     INTERNAL_CANCEL = 0, /* the answer to a cancellation: nothing to do */
     INTERNAL_BELL = 1,
     INTERNAL_CLOSE = 2,  /* of a descriptor nobody waits for; payload: its slot */
-    INTERNAL_ANSWER = 3, /* to the cancellation of the operation whose address is the payload */
+    INTERNAL_ANSWER = 3, /* to the cancellation of the operation whose user_data is the payload */
 };
 
 /* Notes in cqe_flags of an operation that is CANCELLING. */
 enum op_cancelling {
     CANCEL_ASKED = 1, /* the kernel's answer is on its way: the operation stays until then */
-    CANCEL_OVER = 2,  /* completed meanwhile: `result` is its own */
+    CANCEL_OVER = 2,  /* its last completion came meanwhile */
 };
 
 static inline uint64_t op_user_data(const struct ouro_op *op, enum op_tag tag)
@@ -111,35 +111,35 @@ static inline void op_release_slot(struct shard *s, struct ouro_op *op)
 /* Asks the kernel to cancel an operation. On its way from one hand of the kernel to another an
  * operation is not found (-ENOENT) and would go on: so the answer comes back to it, and the
  * question is repeated until the operation has been found or is over (reap.c). */
-static inline void op_cancel(struct shard *s, struct ouro_op *op)
+static inline void op_cancel(struct shard *s, struct ouro_op *op, enum op_tag tag)
 {
     struct io_uring_sqe *sqe = ring_sqe(&s->ring);
 
     op->cqe_flags = 0;
     if (sqe == NULL)
         return; /* no memory: the operation ends in its own time, and is waited for */
-    io_uring_prep_cancel64(sqe, op_user_data(op, TAG_OP), 0);
-    sqe->user_data = op_internal_data(INTERNAL_ANSWER, (uintptr_t)op);
+    io_uring_prep_cancel64(sqe, op_user_data(op, tag), 0);
+    sqe->user_data = op_internal_data(INTERNAL_ANSWER, op_user_data(op, tag));
     op->cqe_flags = CANCEL_ASKED;
     s->counters.cancels++;
 }
 
-/* Asks the kernel to cancel what carries this user_data. */
-static inline void op_ask_cancel(struct shard *s, uint64_t user_data)
+/* After the last completion of an operation: true if it is over. Else it stays until the answer to its
+ * cancellation has come, and is reaped once more then. */
+static inline bool op_over(struct ouro_op *op)
 {
-    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
-
-    if (sqe == NULL)
-        return; /* no memory: the operation ends in its own time, and is waited for */
-    io_uring_prep_cancel64(sqe, user_data, 0);
-    sqe->user_data = op_internal_data(INTERNAL_CANCEL, 0);
-    s->counters.cancels++;
+    if (OURO_LIKELY((op->cqe_flags & CANCEL_ASKED) == 0))
+        return true;
+    op->cqe_flags |= CANCEL_OVER;
+    return false;
 }
 
 /* Sources, reaped (recv_source.c, accept_source.c). */
 void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
 void recv_sources_unpark(struct shard *s); /* each turn, before the pools are published */
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
+void recv_source_over(struct shard *s, struct ouro_op *op); /* their operation, with its last result */
+void accept_source_over(struct shard *s, struct ouro_op *op);
 
 /* Ends multishot accepts, which go on one by one, when the free entries might not suffice: [SLOT-4]. */
 void accept_sources_give_way(struct shard *s);

@@ -33,24 +33,71 @@ static void cut_short(struct shard *s, struct ouro_op *op, int result)
 
     if (interrupted(result))
         result = closing || op->future.state == OURO_CANCELLING ? -ECANCELED : -EINTR;
-    if (op->future.state == OURO_CANCELLING && (op->cqe_flags & CANCEL_ASKED) != 0) {
-        op->future.result = result; /* over when the answer has come as well */
-        op->cqe_flags |= CANCEL_OVER;
+    op->future.result = result;
+    if (op->future.state == OURO_CANCELLING && !op_over(op))
         return;
-    }
     op->cqe_flags = 0;
     op_release_slot(s, op);
     op_complete(s, op, result);
 }
 
-/* The kernel's answer to a cancellation. */
-static void answer(struct shard *s, struct ouro_op *op, int result)
+static void zc_over(struct shard *s, struct ouro_send_zc *z)
 {
-    op->cqe_flags &= ~(uint32_t)CANCEL_ASKED;
-    if ((op->cqe_flags & CANCEL_OVER) != 0)
+    op_unlink(&z->op);
+    if (z->op.future.state != OURO_DONE)
+        future_complete(s, &z->op.future, z->op.future.result);
+    future_complete(s, &z->released, z->released.result);
+}
+
+/* Zero-copy send: the first completion says what was sent, the second that the buffer is free. Only
+ * the second ends it; an error may come without a second one. */
+static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
+{
+    struct ouro_send_zc *z = container_of(op, struct ouro_send_zc, op);
+    bool more = (flags & IORING_CQE_F_MORE) != 0;
+    bool notice_only = (flags & IORING_CQE_F_NOTIF) != 0;
+
+    /* What was sent needs the descriptor no longer: a close does not wait for a peer to read. */
+    op_release_slot(s, op);
+    if (!notice_only)
+        op->future.result = result;
+    if (more) {
+        future_complete(s, &op->future, result);
+        return;
+    }
+    z->released.result =
+        notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
+    if (op_over(op))
+        zc_over(s, z);
+}
+
+/* The kernel's answer to a cancellation. */
+static void answer(struct shard *s, uint64_t user_data, int result)
+{
+    struct ouro_op *op = (struct ouro_op *)(uintptr_t)(user_data & ~UINT64_C(7));
+    enum op_tag tag = (enum op_tag)(user_data & 7);
+    bool over = (op->cqe_flags & CANCEL_OVER) != 0;
+
+    op->cqe_flags = 0;
+    if (!over) {
+        if (result == -ENOENT && op->future.state != OURO_DONE) /* not what was sent already */
+            op_cancel(s, op, tag);
+        return;
+    }
+    switch (tag) {
+    case TAG_ZC:
+        zc_over(s, container_of(op, struct ouro_send_zc, op));
+        break;
+    case TAG_RECV_SOURCE:
+        recv_source_over(s, op);
+        break;
+    case TAG_ACCEPT_SOURCE:
+        accept_source_over(s, op);
+        break;
+    default:
         cut_short(s, op, op->future.result);
-    else if (result == -ENOENT)
-        op_cancel(s, op);
+        break;
+    }
 }
 
 static void internal(struct shard *s, const struct io_uring_cqe *cqe)
@@ -61,7 +108,7 @@ static void internal(struct shard *s, const struct io_uring_cqe *cqe)
             s->bell_armed = false;
         break;
     case INTERNAL_ANSWER:
-        answer(s, (struct ouro_op *)(uintptr_t)(cqe->user_data >> 8), cqe->res);
+        answer(s, cqe->user_data >> 8, cqe->res);
         break;
     case INTERNAL_CLOSE: {
         struct slot *slot = &s->slots.slot[cqe->user_data >> 8 & 0xffffff];
@@ -89,25 +136,6 @@ void op_close_detached(struct shard *s, struct slot *slot)
     else
         io_uring_prep_close(sqe, slot->fd);
     sqe->user_data = op_internal_data(INTERNAL_CLOSE, payload);
-}
-
-/* Zero-copy send: the first completion says what was sent, the second that the buffer is free. Only
- * the second ends it; an error may come without a second one. */
-static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
-{
-    struct ouro_send_zc *z = container_of(op, struct ouro_send_zc, op);
-    bool more = (flags & IORING_CQE_F_MORE) != 0;
-    bool notice_only = (flags & IORING_CQE_F_NOTIF) != 0;
-
-    /* What was sent needs the descriptor no longer: a close does not wait for a peer to read. */
-    op_release_slot(s, op);
-    if (!more)
-        op_unlink(op);
-    if (!notice_only)
-        future_complete(s, &op->future, result);
-    if (!more)
-        future_complete(s, &z->released,
-                        notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0);
 }
 
 static inline void one(struct shard *s, const struct io_uring_cqe *cqe)

@@ -124,7 +124,7 @@ static void ask_cancel(struct shard *s, struct ouro_recv_source *r)
     if ((r->flags & (ARMED | ASKED)) != ARMED)
         return;
     r->flags |= ASKED;
-    op_ask_cancel(s, op_user_data(&r->op, TAG_RECV_SOURCE));
+    op_cancel(s, &r->op, TAG_RECV_SOURCE);
 }
 
 static uint16_t fits_enough(const struct ouro_recv_source *r)
@@ -198,6 +198,12 @@ static void stop_waiting_for_buffers(struct shard *s, struct ouro_recv_source *r
         park(s, r);
 }
 
+/* Nothing is wrong with the connection. */
+static bool passing(int result)
+{
+    return result == -ENOBUFS || result == -ECANCELED || result == -EAGAIN || result == -EINTR;
+}
+
 /* The kernel ended the operation: does the source go on, and how? */
 static void ended(struct shard *s, struct ouro_recv_source *r, int result)
 {
@@ -207,7 +213,7 @@ static void ended(struct shard *s, struct ouro_recv_source *r, int result)
         r->group ^= 1;
         r->fits = 0;
     }
-    if (result == 0 || (result < 0 && result != -ENOBUFS && result != -ECANCELED))
+    if (result == 0 || (result < 0 && !passing(result)))
         end(s, r, result);
     else if ((r->flags & STOPPING) != 0)
         end(s, r, -ECANCELED);
@@ -245,8 +251,16 @@ void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsig
         pool_taken(&s->pools[r->group], bid, 0);
         pool_put(&s->pools[r->group], bid);
     }
-    if ((flags & IORING_CQE_F_MORE) == 0)
+    if ((flags & IORING_CQE_F_MORE) != 0)
+        return;
+    r->op.future.result = result;
+    if (op_over(op))
         ended(s, r, result);
+}
+
+void recv_source_over(struct shard *s, struct ouro_op *op)
+{
+    ended(s, container_of(op, struct ouro_recv_source, op), op->future.result);
 }
 
 int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max)
