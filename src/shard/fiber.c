@@ -174,11 +174,14 @@ static void fiber_main(void *arg)
         f->task.flags |= TASK_ABORTED;
     else
         value = f->fn(f->arg);
-    joined = f->task.joins != NULL;
-    if (f->task.ops == NULL) {
-        f->task.result = value;
-        settle_handle(s, f, joined);
+    if (OURO_UNLIKELY(f->task.ops != NULL)) {
+        static __thread struct op_left left[OPS_LEFT]; /* this frame is every fiber's */
+
+        task_abandons(s, &f->task, left, ops_left(&f->task, left)); /* [TASK-2] */
     }
+    joined = f->task.joins != NULL;
+    f->task.result = value;
+    settle_handle(s, f, joined);
     task_finish(s, &f->task, value);
     context_exit(&f->context, &s->context, f);
 }
@@ -209,23 +212,6 @@ void fiber_bury(struct shard *s, struct fiber *ended)
 }
 
 #if OURO_CHECKED
-static _Noreturn void left_block(struct shard *s, const struct fiber *f, const struct ouro_op *op)
-{
-    const struct op_note *note = op_note_of(s, op);
-    bool noted = note->op == op;
-
-    fatal("task '%s' on shard %u left a block with '%s' pending in it, started at %p; await it, or "
-          "declare it with OURO_OP",
-          f->task.name, s->number, noted ? note->name : "an operation", noted ? note->place : NULL);
-}
-
-/* As it must be while it is linked; what other frames have since grown over is not. */
-static bool intact(const struct ouro_op *op, struct ouro_op *const *link)
-{
-    return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
-           op->future.kind >= KIND_OP && op->future.kind <= KIND_SIGNAL;
-}
-
 /* What lies below the stack pointer is in a dead frame. */
 void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
 {
@@ -233,8 +219,13 @@ void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
     struct ouro_op **link = &f->task.ops;
 
     for (struct ouro_op *op = *link; op != NULL; link = &op->next, op = *link)
-        if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !intact(op, link))
-            left_block(s, f, op);
+        if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !op_intact(op, link)) {
+            struct op_note note = op_look(s, op);
+
+            fatal("task '%s' on shard %u left a block with '%s' pending in it, started at %p; "
+                  "await it, or declare it with OURO_OP",
+                  f->task.name, s->number, note.name, note.place);
+        }
 }
 #endif
 

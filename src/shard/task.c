@@ -9,19 +9,38 @@ static const char *end_name(const struct ouro_task *t)
     return t->name != NULL ? t->name : "task";
 }
 
-/* Says which operations a task leaves behind, and ends the process: the kernel would write into a
- * frame that is gone. */
-static _Noreturn void abandoned(const struct shard *s, const struct ouro_task *t)
+struct op_note op_look(const struct shard *s, const struct ouro_op *op)
 {
-    const struct ouro_op *op = t->ops;
+#if OURO_CHECKED
+    const struct op_note *note = &s->notes[op_note_index(op)];
 
-    for (; op->next != NULL; op = op->next)
+    if (note->op == op)
+        return *note;
+#else
+    (void)s;
+#endif
+    return (struct op_note){op, "an operation", NULL};
+}
+
+static const char *left_name(const struct op_left *left)
+{
+    const struct ouro_future f = {.kind = left->kind, .opcode = left->opcode};
+
+    return left->call != NULL ? left->call : future_name(&f);
+}
+
+void task_abandons(const struct shard *s, const struct ouro_task *t, const struct op_left *left,
+                   unsigned n)
+{
+    static const struct op_left unknown = {.call = "an operation"};
+
+    for (unsigned i = 0; i + 1 < n; i++)
         notice("task '%s' on shard %u ends with '%s' pending, started at %p", end_name(t),
-               s->number, future_name(&op->future), op->place);
-    fatal(
-        "task '%s' on shard %u ends with '%s' pending, started at %p; await it, or declare it with "
-        "OURO_OP",
-        end_name(t), s->number, future_name(&op->future), op->place);
+               s->number, left_name(&left[i]), left[i].place);
+    left = n != 0 ? &left[n - 1] : &unknown;
+    fatal("task '%s' on shard %u ends with '%s' pending, started at %p; await it, or declare it "
+          "with OURO_OP",
+          end_name(t), s->number, left_name(left), left->place);
 }
 
 void task_finish(struct shard *s, struct ouro_task *t, int value)
@@ -32,8 +51,11 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
                   : (t->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
                                                      : OURO_END_RETURNED;
 
-    if (OURO_UNLIKELY(t->ops != NULL))
-        abandoned(s, t); /* [TASK-2] */
+    if (OURO_UNLIKELY(t->ops != NULL)) {
+        struct op_left left[OPS_LEFT];
+
+        task_abandons(s, t, left, ops_left(t, left)); /* [TASK-2] */
+    }
     t->result = value;
     t->state = OURO_TASK_ENDED;
     for (j = t->joins; j != NULL; j = next) {

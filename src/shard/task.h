@@ -115,24 +115,65 @@ static inline void op_unlink(struct ouro_op *op)
 /* What a future is, for people: "recv", "timer", "join", … */
 const char *future_name(const struct ouro_future *f);
 
-#if OURO_CHECKED
-static inline struct op_note *op_note_of(struct shard *s, const struct ouro_op *op)
+static inline size_t op_note_index(const struct ouro_op *op)
 {
-    return &s->notes[((uintptr_t)op >> 4) % OP_NOTES];
+    return ((uintptr_t)op >> 4) % OP_NOTES;
 }
 
 static inline void op_note(struct shard *s, const struct ouro_op *op, const char *name)
 {
-    *op_note_of(s, op) = (struct op_note){.op = op, .name = name, .place = op->place};
-}
+#if OURO_CHECKED
+    s->notes[op_note_index(op)] = (struct op_note){op, name, op->place};
 #else
-static inline void op_note(struct shard *s, const struct ouro_op *op, const char *name)
-{
     (void)s;
     (void)op;
     (void)name;
-}
 #endif
+}
+
+/* What an operation is, by its note. */
+struct op_note op_look(const struct shard *s, const struct ouro_op *op);
+
+/* Whether an operation is as it must be while `link` links it. One in a dead frame that others have
+ * grown over is not, and its links lead nowhere. */
+static inline __attribute__((always_inline)) bool op_intact(const struct ouro_op *op,
+                                                            struct ouro_op *const *link)
+{
+    return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
+           op->future.kind >= KIND_OP && op->future.kind <= KIND_SIGNAL;
+}
+
+/* What a task leaves behind, the newest first. Inline: a call from here would grow over the frames
+ * that were left, where these operations lie. */
+#define OPS_LEFT 8
+struct op_left {
+    const char *call; /* name of a call of several steps, else NULL */
+    const void *place;
+    uint16_t opcode;
+    uint8_t kind;
+};
+
+static inline __attribute__((always_inline)) unsigned ops_left(const struct ouro_task *t,
+                                                               struct op_left *left)
+{
+    struct ouro_op *const *link = &t->ops;
+    unsigned n = 0;
+
+    for (const struct ouro_op *op = *link; op != NULL && n < OPS_LEFT && op_intact(op, link);
+         link = &op->next, op = *link)
+        left[n++] =
+            (struct op_left){.call = op->future.kind == KIND_CALL
+                                         ? ((const struct call *)(const void *)op)->task.name
+                                         : NULL,
+                             .place = op->place,
+                             .opcode = op->future.opcode,
+                             .kind = op->future.kind};
+    return n;
+}
+
+/* Says so, and ends the process: the kernel would write into a frame that is gone. */
+_Noreturn void task_abandons(const struct shard *s, const struct ouro_task *t,
+                             const struct op_left *left, unsigned n);
 
 /* Makes `op` pending and the running task accountable for it. */
 static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind kind,
