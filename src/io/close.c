@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-/* Only a cancellation: a shutdown is carried out by a worker of the kernel, which looks the descriptor up
- * when it gets to it and may find the next owner of a direct one; and before a reset the peer would
- * see an end of the stream.
+/* Only a cancellation: a shutdown is carried out by a worker of the kernel, which looks the
+ * descriptor up when it gets to it and may find the next owner of a direct one; and before a reset
+ * the peer would see an end of the stream.
  *
- * What is on its way from one hand of the kernel to another is missed by a cancellation: what has not ended
- * this long after one is cancelled again. */
+ * What is on its way from one hand of the kernel to another is missed by a cancellation: what has
+ * not ended this long after one is cancelled again. */
 #define AGAIN_NS OURO_NSEC_PER_MSEC
 
 static void ask_cancel_all(struct shard *s, const struct slot *slot)

@@ -20,8 +20,8 @@ struct port {
     uint64_t shards[MESH_MAX / 64];   /* which have it open */
     uint64_t refusing[MESH_MAX / 64]; /* which of these want no new peers */
     unsigned users, refusers;
-    bool own;    /* of one shard: not for the others */
-    int unix_fd; /* what the others duplicate, -1: not a Unix socket */
+    bool own;     /* of one shard: not for the others */
+    int unix_fd;  /* what the others duplicate, -1: not a Unix socket */
     dev_t device; /* and its file */
     ino_t inode;
 };
@@ -122,12 +122,13 @@ static bool has(const struct port *p, unsigned shard)
     return (p->shards[shard / 64] >> (shard % 64) & 1) != 0;
 }
 
-/* The entry that another shard opened and this one has not: the oldest, so that shards which open several
- * on port 0 in the same order share them in that order. */
+/* The entry that another shard opened and this one has not: the oldest, so that shards which open
+ * several on port 0 in the same order share them in that order. */
 static struct port *find(unsigned shard, const struct ouro_addr *a)
 {
     for (struct port *p = ports; p != NULL; p = p->next)
-        if (!p->own && !has(p, shard) && (ouro_addr_equal(&p->asked, a) || ouro_addr_equal(&p->bound, a)))
+        if (!p->own && !has(p, shard) &&
+            (ouro_addr_equal(&p->asked, a) || ouro_addr_equal(&p->bound, a)))
             return p;
     return NULL;
 }
@@ -147,8 +148,8 @@ static void remove_file(const struct port *p)
 {
     struct stat st;
 
-    if (!abstract(&p->bound) && lstat(p->bound.un.sun_path, &st) == 0 &&
-        st.st_dev == p->device && st.st_ino == p->inode)
+    if (!abstract(&p->bound) && lstat(p->bound.un.sun_path, &st) == 0 && st.st_dev == p->device &&
+        st.st_ino == p->inode)
         unlink(p->bound.un.sun_path);
 }
 

@@ -17,9 +17,8 @@
  *   [SLOT-2] A handle opens its slot only while the slot is OPEN with the same generation, shard
  * and kind. [SLOT-3] A direct entry that the kernel hands out again before the close of its
  * predecessor was reaped is the predecessor's end: the completion of that close changes nothing.
- *   [SLOT-4] direct_open + promised + bursts <= direct, or the multishot accepts have been asked to end:
- *            the kernel drops a connection that it accepts and has no entry for.
- * Owner only.
+ *   [SLOT-4] direct_open + promised + bursts <= direct, or the multishot accepts have been asked to
+ * end: the kernel drops a connection that it accepts and has no entry for. Owner only.
  */
 #ifndef RING_SLOTS_H
 #define RING_SLOTS_H

@@ -39,8 +39,8 @@ static void prep(struct shard *s, struct accept_source *a, struct io_uring_sqe *
         io_uring_prep_accept_direct(sqe, 0, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
 }
 
-/* A multishot accept takes all peers that wait, and there has to be an entry for each; with fewer they
- * are taken one by one. False: there is not even one. */
+/* A multishot accept takes all peers that wait, and there has to be an entry for each; with fewer
+ * they are taken one by one. False: there is not even one. */
 static bool reserve(struct shard *s, struct accept_source *a)
 {
     a->multishot = !direct(s) || slots_free_direct(&s->slots) >= s->slots.bursts + a->burst;

@@ -124,8 +124,8 @@ static inline void op_cancel(struct shard *s, struct ouro_op *op, enum op_tag ta
     s->counters.cancels++;
 }
 
-/* After the last completion of an operation: true if it is over. Else it stays until the answer to its
- * cancellation has come, and is reaped once more then. */
+/* After the last completion of an operation: true if it is over. Else it stays until the answer to
+ * its cancellation has come, and is reaped once more then. */
 static inline bool op_over(struct ouro_op *op)
 {
     if (OURO_LIKELY((op->cqe_flags & CANCEL_ASKED) == 0))
@@ -138,10 +138,12 @@ static inline bool op_over(struct ouro_op *op)
 void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
 void recv_sources_unpark(struct shard *s); /* each turn, before the pools are published */
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
-void recv_source_over(struct shard *s, struct ouro_op *op); /* their operation, with its last result */
+void recv_source_over(struct shard *s,
+                      struct ouro_op *op); /* their operation, with its last result */
 void accept_source_over(struct shard *s, struct ouro_op *op);
 
-/* Ends multishot accepts, which go on one by one, when the free entries might not suffice: [SLOT-4]. */
+/* Ends multishot accepts, which go on one by one, when the free entries might not suffice:
+ * [SLOT-4]. */
 void accept_sources_give_way(struct shard *s);
 
 /* Before an operation that takes a direct entry. False: the table is full. */

@@ -18,15 +18,15 @@ void reap_arm_bell(struct shard *s)
     s->bell_armed = true;
 }
 
-/* An interrupted system call: also the codes by which the kernel would restart one (512 and on), which
- * some operations let out of a worker thread. */
+/* An interrupted system call: also the codes by which the kernel would restart one (512 and on),
+ * which some operations let out of a worker thread. */
 static inline bool interrupted(int result)
 {
     return result == -EINTR || result <= -512;
 }
 
-/* The end of an operation that was cancelled, or interrupted: a worker thread of the kernel that is told
- * to stop says the latter. */
+/* The end of an operation that was cancelled, or interrupted: a worker thread of the kernel that is
+ * told to stop says the latter. */
 static void cut_short(struct shard *s, struct ouro_op *op, int result)
 {
     bool closing = op->slot != SLOT_NONE && s->slots.slot[op->slot].closing;
@@ -65,8 +65,7 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
         future_complete(s, &op->future, result);
         return;
     }
-    z->released.result =
-        notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
+    z->released.result = notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
     if (op_over(op))
         zc_over(s, z);
 }

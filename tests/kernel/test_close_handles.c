@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A handle is good for one life of its slot: after the close it is stale for ever, also when the slot has
- * a new owner, whatever the order in which the kernel's answers come. */
+/* A handle is good for one life of its slot: after the close it is stale for ever, also when the
+ * slot has a new owner, whatever the order in which the kernel's answers come. */
 #include "support/net_support.h"
 
 #include <ouro/file.h>
@@ -97,8 +97,8 @@ static int wrap_main(void *arg)
     return 0;
 }
 
-/* The kernel hands an entry out again in the batch in which it was closed: a close of every kind and a new
- * connection or file side by side, many times over. */
+/* The kernel hands an entry out again in the batch in which it was closed: a close of every kind
+ * and a new connection or file side by side, many times over. */
 static int same_batch_main(void *arg)
 {
     struct ouro_addr bound;
@@ -137,7 +137,8 @@ static int same_batch_main(void *arg)
         must_be(ouro_recv(far, in, sizeof in), 3);
         must_be(ouro_file_close(o.file), 0);
     }
-    printf("%s: %u of 500 descriptors came again at once\n", family_name[*(enum family *)arg], reused);
+    printf("%s: %u of 500 descriptors came again at once\n", family_name[*(enum family *)arg],
+           reused);
     must(reused > 0);
     must_be(ouro_close(near), 0);
     must_be(ouro_close(far), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing with anything in flight, from another task: what was in flight ends, is awaited, and nobody
- * writes afterwards; only then has the close returned. In both styles of close. */
+/* Closing with anything in flight, from another task: what was in flight ends, is awaited, and
+ * nobody writes afterwards; only then has the close returned. In both styles of close. */
 #include "support/net_support.h"
 
 static char in[256], much[1 << 20];
@@ -98,7 +98,8 @@ static int everything_main(void *arg)
     return 0;
 }
 
-/* A peer writes while it is closed: the buffer holds what the result says, and is quiet afterwards. */
+/* A peer writes while it is closed: the buffer holds what the result says, and is quiet afterwards.
+ */
 static int while_data_come_main(void *arg)
 {
     static char copy[sizeof in];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Closing with a reset: the peer of a TCP connection sees ECONNRESET, and no end of the stream before it,
- * whatever is in flight. */
+/* Closing with a reset: the peer of a TCP connection sees ECONNRESET, and no end of the stream
+ * before it, whatever is in flight. */
 #include "support/net_support.h"
 #include "support/net_kernel.h"
 
@@ -29,8 +29,8 @@ static int quiet_main(void *arg)
     return 0;
 }
 
-/* A receive and a blocked send are in flight: they end, and the peer must not take what it got for all of
- * it. */
+/* A receive and a blocked send are in flight: they end, and the peer must not take what it got for
+ * all of it. */
 static int in_flight_main(void *arg)
 {
     enum family f = *(enum family *)arg;
@@ -76,7 +76,8 @@ static void look_for_an_end(void)
     saw_a_reset = saw_a_reset || (n < 0 && errno == ECONNRESET); /* told once, to whoever looks */
 }
 
-/* The peer is looked at after every call into the kernel: at no time is there an end of the stream. */
+/* The peer is looked at after every call into the kernel: at no time is there an end of the stream.
+ */
 static int never_an_end_main(void *arg)
 {
     struct ouro_recv r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ordinary descriptors become connections, and connections ordinary descriptors; the stream does not notice. */
+/* Ordinary descriptors become connections, and connections ordinary descriptors; the stream does
+ * not notice. */
 #include "support/net_support.h"
 
 #include <fcntl.h>
@@ -135,8 +136,8 @@ static int meddle(void *arg)
     return 0;
 }
 
-/* While it is given out another task closes it, or starts something on it: one of them wins, and nothing is
- * closed twice or under an operation. */
+/* While it is given out another task closes it, or starts something on it: one of them wins, and
+ * nothing is closed twice or under an operation. */
 static int meddled_main(void *arg)
 {
     for (int way = 0; way < 2; way++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whatever waits on a connection can be cut short: by cancelling its future, its task, or by a deadline.
- * Nothing has moved then, and the connection goes on. In both styles of task. */
+/* Whatever waits on a connection can be cut short: by cancelling its future, its task, or by a
+ * deadline. Nothing has moved then, and the connection goes on. In both styles of task. */
 #include "support/net_support.h"
 
 static char in[64];
@@ -166,7 +166,8 @@ static int cancel_is_idempotent_main(void *arg)
     return 0;
 }
 
-/* A start and its cancellation in one batch, with data there: either nothing moved, or the data did. */
+/* A start and its cancellation in one batch, with data there: either nothing moved, or the data
+ * did. */
 static int in_one_batch_main(void *arg)
 {
     struct pair p;
@@ -188,8 +189,8 @@ static int in_one_batch_main(void *arg)
     return 0;
 }
 
-/* A memory address is used again at once for the next operation: the cancellation of the first must not
- * meet the second. */
+/* A memory address is used again at once for the next operation: the cancellation of the first must
+ * not meet the second. */
 static int same_place_again_main(void *arg)
 {
     struct pair p;
@@ -243,8 +244,8 @@ ON_EACH_FAMILY(leave_the_block)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cut_short),        cmocka_unit_test(cancel_is_idempotent),
-        cmocka_unit_test(in_one_batch),     cmocka_unit_test(same_place_again),
+        cmocka_unit_test(cut_short),       cmocka_unit_test(cancel_is_idempotent),
+        cmocka_unit_test(in_one_batch),    cmocka_unit_test(same_place_again),
         cmocka_unit_test(leave_the_block),
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A receive is cancelled while a peer floods the connection, so that often the kernel is just writing the
- * buffer: when the wait returns, the result is exactly what moved, and nobody writes there any more. */
+/* A receive is cancelled while a peer floods the connection, so that often the kernel is just
+ * writing the buffer: when the wait returns, the result is exactly what moved, and nobody writes
+ * there any more. */
 #include "support/net_support.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting: what it makes, and every way in which it fails, is cut short, or runs out of time. Nothing is
- * left of one that failed. */
+/* Connecting: what it makes, and every way in which it fails, is cut short, or runs out of time.
+ * Nothing is left of one that failed. */
 #include "support/net_support.h"
 
 #include <netinet/tcp.h>
@@ -138,8 +138,8 @@ static int bad_addresses_main(void *arg)
     return 0;
 }
 
-/* A listener whose queue is full: the kernel answers no more, and connecting waits. Filled by ordinary
- * sockets; one of them may still be asking. */
+/* A listener whose queue is full: the kernel answers no more, and connecting waits. Filled by
+ * ordinary sockets; one of them may still be asking. */
 struct silent {
     int listener, fill[64];
     unsigned n;
@@ -188,7 +188,8 @@ static int time_out_main(void *arg)
     return 0;
 }
 
-struct try {
+struct
+try {
     struct ouro_addr to;
     int result;
     bool started;
@@ -229,7 +230,8 @@ static int cancel_midway_main(void *arg)
     return 0;
 }
 
-/* The same against a listener that answers: it may have been too late, and then it is a connection. */
+/* The same against a listener that answers: it may have been too late, and then it is a connection.
+ */
 static int cancel_races_main(void *arg)
 {
     struct ouro_addr bound;
@@ -313,10 +315,10 @@ ON_EACH_FAMILY(many_at_once)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(works),           cmocka_unit_test(options),
-        cmocka_unit_test(refused),         cmocka_unit_test(bad_addresses),
-        cmocka_unit_test(time_out),        cmocka_unit_test(cancel_midway),
-        cmocka_unit_test(cancel_races),    cmocka_unit_test(leave_the_block),
+        cmocka_unit_test(works),        cmocka_unit_test(options),
+        cmocka_unit_test(refused),      cmocka_unit_test(bad_addresses),
+        cmocka_unit_test(time_out),     cmocka_unit_test(cancel_midway),
+        cmocka_unit_test(cancel_races), cmocka_unit_test(leave_the_block),
         cmocka_unit_test(many_at_once),
     };
 

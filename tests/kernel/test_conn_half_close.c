@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Each direction ends by itself: half-close, what shutdown refuses, and writing into a connection whose
- * reader has gone, which is an error and never a signal. */
+/* Each direction ends by itself: half-close, what shutdown refuses, and writing into a connection
+ * whose reader has gone, which is an error and never a signal. */
 #include "support/net_support.h"
 
 #include <signal.h>
@@ -71,8 +71,8 @@ static int twice_main(void *arg)
     return 0;
 }
 
-/* SIGPIPE keeps its default disposition, which would end the process; and none is left pending for the
- * time after the runtime. Every way to send. */
+/* SIGPIPE keeps its default disposition, which would end the process; and none is left pending for
+ * the time after the runtime. Every way to send. */
 static int no_signal_main(void *arg)
 {
     char data[] = "data";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any option of a socket can be set and read by level and number, with the kernel's own errors; and both
- * ends know each other's addresses. */
+/* Any option of a socket can be set and read by level and number, with the kernel's own errors; and
+ * both ends know each other's addresses. */
 #include "support/net_support.h"
 
 #include <netinet/tcp.h>

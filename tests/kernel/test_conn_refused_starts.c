@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is wrong with a start on a connection is the result of its future, which is DONE at once:
- * handles that are none, of another kind, of another shard; bad ranges; a thread that is no shard; a
- * task that is cancelled. Nothing reaches the kernel. */
+ * handles that are none, of another kind, of another shard; bad ranges; a thread that is no shard;
+ * a task that is cancelled. Nothing reaches the kernel. */
 #include "support/net_support.h"
 
 #include <poll.h>

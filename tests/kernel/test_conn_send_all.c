@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sending all of it: through readers that are slow, in parts, until somebody cuts it short or the peer
- * goes; `sent` then says how much had gone. */
+/* Sending all of it: through readers that are slow, in parts, until somebody cuts it short or the
+ * peer goes; `sent` then says how much had gone. */
 #include "support/net_support.h"
 
 #include <pthread.h>
@@ -195,9 +195,8 @@ ON_EACH_FAMILY(several_at_once)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slow_reader), cmocka_unit_test(parts),
-        cmocka_unit_test(cancel),      cmocka_unit_test(peer_goes),
-        cmocka_unit_test(several_at_once),
+        cmocka_unit_test(slow_reader), cmocka_unit_test(parts),           cmocka_unit_test(cancel),
+        cmocka_unit_test(peer_goes),   cmocka_unit_test(several_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A deadline and a completion that meet: what had moved is never hidden, and what was not received is
- * still there. */
+/* A deadline and a completion that meet: what had moved is never hidden, and what was not received
+ * is still there. */
 #include "support/net_support.h"
 
 static uint64_t seed;
@@ -46,7 +46,8 @@ static int same_turn_main(void *arg)
     return 0;
 }
 
-/* The deadline was there first: cancellation has been asked for, and data come before it is carried out. */
+/* The deadline was there first: cancellation has been asked for, and data come before it is carried
+ * out. */
 static int cancel_meets_data_main(void *arg)
 {
     unsigned moved = 0;

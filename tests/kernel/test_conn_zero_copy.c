@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Zero-copy send is a two-step: sent, then the buffer is free. Both futures complete in every case. */
+/* Zero-copy send is a two-step: sent, then the buffer is free. Both futures complete in every case.
+ */
 #include "support/net_support.h"
 
 static char out[32768], in[sizeof out];
@@ -114,7 +115,8 @@ static int released_later_main(void *arg)
 
     outside_open(&o, *(enum family *)arg);
     send_unreleased(&z, o.conn);
-    must_be(ouro_close(o.conn), 0); /* at once: the peer, which reads nothing, does not hold it up */
+    must_be(ouro_close(o.conn),
+            0); /* at once: the peer, which reads nothing, does not hold it up */
     must(!ouro_done(&z.released));
     close(o.fd); /* a reset: nothing is left to send */
     must(ouro_await(&z.released) >= 0);
@@ -156,8 +158,8 @@ static int unreleased_in_a_block_main(void *arg)
     return 0;
 }
 
-/* OURO_OP covers both steps: the buffer is free when the block has been left, whether the first step
- * was awaited or not. */
+/* OURO_OP covers both steps: the buffer is free when the block has been left, whether the first
+ * step was awaited or not. */
 static int leave_the_block_main(void *arg)
 {
     struct pair p;
@@ -182,8 +184,8 @@ static int leave_the_block_main(void *arg)
     return 0;
 }
 
-/* The end of a task: what has not been released is something it is accountable for, so the release is
- * awaited; a cancelled task can do that in a shield. */
+/* The end of a task: what has not been released is something it is accountable for, so the release
+ * is awaited; a cancelled task can do that in a shield. */
 static int shielded_task(void *arg)
 {
     struct outside *o = *(struct outside **)arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing files: every error of open(2) comes through, handles are good for one life, and both can be
- * cut short or meet operations in flight. */
+/* Opening and closing files: every error of open(2) comes through, handles are good for one life,
+ * and both can be cut short or meet operations in flight. */
 #include "support/net_support.h"
 
 #include <dirent.h>
@@ -122,8 +122,8 @@ static int cancel_main(void *arg)
     return 0;
 }
 
-/* A FIFO whose other end never comes keeps a worker of the kernel (which O_CREAT always takes); cancellation
- * reaches it. */
+/* A FIFO whose other end never comes keeps a worker of the kernel (which O_CREAT always takes);
+ * cancellation reaches it. */
 static int cancel_blocked_main(void *arg)
 {
     const char *path = temp_path("fifo");
@@ -174,7 +174,8 @@ static int close_in_flight_main(void *arg)
     return 0;
 }
 
-/* Reads and syncs of a real file that are under way end in their own time; the close waits for them. */
+/* Reads and syncs of a real file that are under way end in their own time; the close waits for
+ * them. */
 static int close_under_way_main(void *arg)
 {
     enum { N = 32, EACH = 65536 };

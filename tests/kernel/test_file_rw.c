@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files: what is written at an offset is read there, in one piece or in parts, short at the end, and far out. */
+/* Files: what is written at an offset is read there, in one piece or in parts, short at the end,
+ * and far out. */
 #include "support/net_support.h"
 
 #include <ouro/file.h>
@@ -38,14 +39,16 @@ static int round_trip_main(void *arg)
 static int vectored_main(void *arg)
 {
     char a[] = "one ", b[] = "", c[] = "two three", in1[6], in2[3], in3[20] = {0};
-    struct iovec out[] = {{a, 4}, {b, 0}, {c, 9}}, in[] = {{in1, 6}, {NULL, 0}, {in2, 3}, {in3, 20}};
+    struct iovec out[] = {{a, 4}, {b, 0}, {c, 9}},
+                 in[] = {{in1, 6}, {NULL, 0}, {in2, 3}, {in3, 20}};
     static struct iovec many[1025];
     ouro_file f = create(temp_path("vectored"));
 
     (void)arg;
     must_be(ouro_writev(f, out, 3, 100), 13);
     must_be(ouro_readv(f, in, 4, 100), 13);
-    must(memcmp(in1, "one tw", 6) == 0 && memcmp(in2, "o t", 3) == 0 && memcmp(in3, "hree", 5) == 0);
+    must(memcmp(in1, "one tw", 6) == 0 && memcmp(in2, "o t", 3) == 0 &&
+         memcmp(in3, "hree", 5) == 0);
     must_be(ouro_readv(f, in, 4, 0), 29); /* from the hole */
     must(in1[0] == 0);
     for (int i = 0; i < 1025; i++)
@@ -87,7 +90,8 @@ static int at_once_main(void *arg)
     return 0;
 }
 
-/* Offsets of 64 bits; beyond what the file system allows is its own error, beyond a signed number ours. */
+/* Offsets of 64 bits; beyond what the file system allows is its own error, beyond a signed number
+ * ours. */
 static int far_out_main(void *arg)
 {
     const uint64_t far = UINT64_C(5) << 32;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepting is a source: what arrives is queued up to a limit, taken one by one, and inherits the listener's
- * options. */
+/* Accepting is a source: what arrives is queued up to a limit, taken one by one, and inherits the
+ * listener's options. */
 #include "support/net_support.h"
 
 #include <netinet/tcp.h>
@@ -342,9 +342,11 @@ static void dual_stack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(take),      cmocka_unit_test(cancel),       cmocka_unit_test(cancelled_take),
-        cmocka_unit_test(queue_max), cmocka_unit_test(queue_of_one), cmocka_unit_test(refusals),
-        cmocka_unit_test(inherited), cmocka_unit_test(dual_stack),   cmocka_unit_test(gone_before),
+        cmocka_unit_test(take),           cmocka_unit_test(cancel),
+        cmocka_unit_test(cancelled_take), cmocka_unit_test(queue_max),
+        cmocka_unit_test(queue_of_one),   cmocka_unit_test(refusals),
+        cmocka_unit_test(inherited),      cmocka_unit_test(dual_stack),
+        cmocka_unit_test(gone_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

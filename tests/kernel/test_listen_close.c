@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stopping, draining and closing a listener: what was accepted can be taken, what waits in the kernel is
- * not lost to a drain, what nobody took is closed, and whoever waits hears of it. */
+/* Stopping, draining and closing a listener: what was accepted can be taken, what waits in the
+ * kernel is not lost to a drain, what nobody took is closed, and whoever waits hears of it. */
 #include "support/net_support.h"
 
 #include "shard/shard.h"
@@ -140,8 +140,8 @@ static int stop_task(void *arg)
     return ouro_accept_stop(*(ouro_listener *)arg);
 }
 
-/* Several tasks at once: one closes, the others are told that there is no listener; who stops it is never
- * left waiting. */
+/* Several tasks at once: one closes, the others are told that there is no listener; who stops it is
+ * never left waiting. */
 static int at_once_main(void *arg)
 {
     enum { TASKS = 6 };
@@ -214,7 +214,8 @@ static int short_lives_main(void *arg)
     return 0;
 }
 
-/* Left open at the end of main: the stop closes it with what is queued in it, and frees everything. */
+/* Left open at the end of main: the stop closes it with what is queued in it, and frees everything.
+ */
 static int left_open_main(void *arg)
 {
     struct ouro_addr bound;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* More peers than descriptors: nobody who was accepted is lost, the others wait in the kernel's queue, and get in
- * as some leave. The same for the process's limit of ordinary descriptors. */
+/* More peers than descriptors: nobody who was accepted is lost, the others wait in the kernel's
+ * queue, and get in as some leave. The same for the process's limit of ordinary descriptors. */
 #include "support/net_support.h"
 
 #include <fcntl.h>
@@ -97,8 +97,8 @@ static int full_main(void *arg)
     return 0;
 }
 
-/* Tables of every size around the limits: fewer entries than clients; and a big one, where a burst meets the
- * last free entries. */
+/* Tables of every size around the limits: fewer entries than clients; and a big one, where a burst
+ * meets the last free entries. */
 static void full_table(void **state)
 {
     static const unsigned sizes[] = {16, 17, 32, 64, 300, 400};
@@ -152,8 +152,8 @@ static void full_table_connect(void **state)
             assert_int_equal(run_with(&o, connect_main, &f), 0);
 }
 
-/* A shard that accepts and connects and opens at once, at the edge of its table: whoever was accepted is
- * served, though the others take entries all the time. */
+/* A shard that accepts and connects and opens at once, at the edge of its table: whoever was
+ * accepted is served, though the others take entries all the time. */
 static int take_entries(void *arg)
 {
     bool *stop = *(bool **)arg;
@@ -252,7 +252,7 @@ static void two_listeners(void **state)
             assert_int_equal(run_with(&o, two_listeners_main, &f), 0);
 }
 
-/* --- ordinary descriptors ----------------------------------------------------------------------------- */
+/* --- ordinary descriptors -------------------------------------------------------------------- */
 
 static void limit_to(rlim_t n)
 {
@@ -273,7 +273,8 @@ static int hog(int *taken, int most, int spare)
     return n;
 }
 
-/* Draining and adopting take ordinary descriptors; so does everything where sockets are not direct. */
+/* Draining and adopting take ordinary descriptors; so does everything where sockets are not direct.
+ */
 static int emfile_main(void *arg)
 {
     struct ouro_addr bound;
@@ -323,8 +324,9 @@ static void emfile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_table), cmocka_unit_test(full_table_connect), cmocka_unit_test(rivals),
-        cmocka_unit_test(two_listeners), cmocka_unit_test(emfile),
+        cmocka_unit_test(full_table), cmocka_unit_test(full_table_connect),
+        cmocka_unit_test(rivals),     cmocka_unit_test(two_listeners),
+        cmocka_unit_test(emfile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

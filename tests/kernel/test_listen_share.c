@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shards share a port, and nobody else does: with port 0 the first one's is everybody's, connections
- * reach all of them, and a second process is refused unless both have said otherwise. */
+/* Shards share a port, and nobody else does: with port 0 the first one's is everybody's,
+ * connections reach all of them, and a second process is refused unless both have said otherwise.
+ */
 #include "support/net_support.h"
 
 #include <sys/wait.h>
@@ -140,7 +141,8 @@ static int close_other(void *arg)
     return ouro_listener_close(g.other[ouro_current_shard()]);
 }
 
-/* Two listeners of each shard on port 0: the first of each share one, the second of each another. */
+/* Two listeners of each shard on port 0: the first of each share one, the second of each another.
+ */
 static int two_ports_main(void *arg)
 {
     prepare(any_addr(*(enum family *)arg));
@@ -186,7 +188,7 @@ static int private_main(void *arg)
     return 0;
 }
 
-/* --- another process -------------------------------------------------------------------------------- */
+/* --- another process ------------------------------------------------------------------------- */
 
 struct other {
     struct ouro_addr addr;
@@ -313,9 +315,12 @@ ON_SHARDS(private)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reach_all),      cmocka_unit_test(by_its_number),
-        cmocka_unit_test(two_ports),      cmocka_unit_test(come_back),
-        cmocka_unit_test(private),        cmocka_unit_test(second_process),
+        cmocka_unit_test(reach_all),
+        cmocka_unit_test(by_its_number),
+        cmocka_unit_test(two_ports),
+        cmocka_unit_test(come_back),
+        cmocka_unit_test(private),
+        cmocka_unit_test(second_process),
         cmocka_unit_test(second_process_when_both_share),
     };
 

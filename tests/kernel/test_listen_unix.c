@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unix sockets: one for all shards, with a file that a dead process left replaced, a live one respected and
- * not disturbed, and the file removed at the last close. */
+/* Unix sockets: one for all shards, with a file that a dead process left replaced, a live one
+ * respected and not disturbed, and the file removed at the last close. */
 #include "support/net_support.h"
 
 #include <fcntl.h>
@@ -276,8 +276,8 @@ ON_SHARDS(private)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(path),      cmocka_unit_test(abstract),   cmocka_unit_test(stale),
-        cmocka_unit_test(live),      cmocka_unit_test(no_socket),  cmocka_unit_test(replaced),
+        cmocka_unit_test(path),       cmocka_unit_test(abstract),  cmocka_unit_test(stale),
+        cmocka_unit_test(live),       cmocka_unit_test(no_socket), cmocka_unit_test(replaced),
         cmocka_unit_test(one_drains), cmocka_unit_test(private),
     };
 

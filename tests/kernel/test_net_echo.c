@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One set of tests on echo in its three forms, in each family, on every rung of the ring's ladder of flags, and
- * where direct descriptors are missing in whole or for sockets. */
+/* One set of tests on echo in its three forms, in each family, on every rung of the ring's ladder
+ * of flags, and where direct descriptors are missing in whole or for sockets. */
 #include "support/net_echo.h"
 #include "support/net_kernel.h"
 
@@ -173,7 +173,8 @@ static int rude_main(void *arg)
     return 0;
 }
 
-/* Stopped with everything in flight: blocked sends, waiting receives, connections nobody has taken. */
+/* Stopped with everything in flight: blocked sends, waiting receives, connections nobody has taken.
+ */
 static int stop_under_load_main(void *arg)
 {
     enum { N = 20 };
@@ -189,7 +190,8 @@ static int stop_under_load_main(void *arg)
     for (int i = 0; i < N; i++) {
         must_be(ouro_connect(&c[i], &e.bound, NULL, SEC), 0);
         if (i % 2)
-            ouro_send_all_start(&all[i], c[i], much, sizeof much); /* nobody reads what comes back */
+            ouro_send_all_start(&all[i], c[i], much,
+                                sizeof much); /* nobody reads what comes back */
     }
     turns(10);
     echo_stop(&e);
@@ -205,7 +207,7 @@ static int stop_under_load_main(void *arg)
     return 0;
 }
 
-/* --- the matrix ---------------------------------------------------------------------------------------- */
+/* --- the matrix ------------------------------------------------------------------------------ */
 
 static const struct rung {
     const char *name;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for an arbitrary descriptor: what is ready, cut short, out of time, and what is no descriptor. */
+/* Waiting for an arbitrary descriptor: what is ready, cut short, out of time, and what is no
+ * descriptor. */
 #include "support/net_support.h"
 
 #include <fcntl.h>
@@ -159,8 +160,8 @@ ON_ONE_SHARD(bad)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pipes),      cmocka_unit_test(events), cmocka_unit_test(timers),
-        cmocka_unit_test(cut_short), cmocka_unit_test(many),    cmocka_unit_test(bad),
+        cmocka_unit_test(pipes),     cmocka_unit_test(events), cmocka_unit_test(timers),
+        cmocka_unit_test(cut_short), cmocka_unit_test(many),   cmocka_unit_test(bad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

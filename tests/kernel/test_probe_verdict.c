@@ -6,8 +6,7 @@
 #include "ring/kernel.h"
 #include "ring/ring.h"
 
-/* --- a kernel that refuses
- * ------------------------------------------------------------------------ */
+/* --- a kernel that refuses ------------------------------------------------------------------- */
 
 static struct {
     unsigned flags;    /* set-up flags that are unknown */
@@ -63,8 +62,7 @@ static int end(void **state)
     return 0;
 }
 
-/* --- asking
- * --------------------------------------------------------------------------------------- */
+/* --- asking ---------------------------------------------------------------------------------- */
 
 struct answer {
     struct ouro_probe probe;
@@ -116,8 +114,7 @@ static enum ouro_verdict real_verdict(void)
     return a.probe.verdict;
 }
 
-/* --- tests
- * ---------------------------------------------------------------------------------------- */
+/* --- tests ----------------------------------------------------------------------------------- */
 
 static void test_floor(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits of receive sources: what one holds, and what the pool has. Above them receiving stops, the peer is
- * held back, and it goes on by itself; nothing is lost and nobody starves. */
+/* Limits of receive sources: what one holds, and what the pool has. Above them receiving stops, the
+ * peer is held back, and it goes on by itself; nothing is lost and nobody starves. */
 #include "support/net_support.h"
 
 #include "shard/shard.h"
@@ -69,8 +69,8 @@ static int hold_main(void *arg)
     return 0;
 }
 
-/* One source after the other holds everything there is; when it lets go, all the others get theirs, though
- * most of them have no traffic at the moment the buffers come back. */
+/* One source after the other holds everything there is; when it lets go, all the others get theirs,
+ * though most of them have no traffic at the moment the buffers come back. */
 static int starved_main(void *arg)
 {
     enum { N = 40, HOG = 64 };

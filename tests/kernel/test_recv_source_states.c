@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* A receive source can be stopped and closed in every state, its connection can be closed under it in every
- * state, and its owner cancelled; afterwards everything it held is back. */
+/* A receive source can be stopped and closed in every state, its connection can be closed under it
+ * in every state, and its owner cancelled; afterwards everything it held is back. */
 #include "support/net_support.h"
 
 #include "shard/shard.h"
 
 /* States by number: what has happened before the end. */
 enum state { FRESH, RECEIVING, QUEUED, PAUSED, PARKED, ENDED, STATES };
-static const char *const state_name[] = {"fresh", "receiving", "queued", "paused", "parked", "ended"};
+static const char *const state_name[] = {"fresh",  "receiving", "queued",
+                                         "paused", "parked",    "ended"};
 
 struct scene {
     struct ouro_recv_source source, hog;
@@ -174,7 +175,8 @@ static int reader_waits_main(void *arg)
     return 0;
 }
 
-/* A cancelled reader: the wait ends, what is queued stays queued, and the block takes care of the rest. */
+/* A cancelled reader: the wait ends, what is queued stays queued, and the block takes care of the
+ * rest. */
 static int owner(void *arg)
 {
     struct outside *o = *(struct outside **)arg;
@@ -318,10 +320,14 @@ IN_A_TINY_POOL(any_moment)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(close_it),     cmocka_unit_test(stop),
-        cmocka_unit_test(connection_first), cmocka_unit_test(reader_waits),
-        cmocka_unit_test(cancelled_owner),  cmocka_unit_test(deadline),
-        cmocka_unit_test(reset),            cmocka_unit_test(any_moment),
+        cmocka_unit_test(close_it),
+        cmocka_unit_test(stop),
+        cmocka_unit_test(connection_first),
+        cmocka_unit_test(reader_waits),
+        cmocka_unit_test(cancelled_owner),
+        cmocka_unit_test(deadline),
+        cmocka_unit_test(reset),
+        cmocka_unit_test(any_moment),
     };
 
     seed = test_seed();

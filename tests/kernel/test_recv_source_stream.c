@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A receive source hands over a stream whole and in order, whatever the sizes in which it comes and however often
- * it changes between small and large buffers. In both styles of task. */
+/* A receive source hands over a stream whole and in order, whatever the sizes in which it comes and
+ * however often it changes between small and large buffers. In both styles of task. */
 #include "support/net_support.h"
 
 #include "shard/shard.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues of the ring that are too small for what goes on: nothing is refused, nothing is lost, and the order of
- * starts is kept. */
+/* Queues of the ring that are too small for what goes on: nothing is refused, nothing is lost, and
+ * the order of starts is kept. */
 #include "support/net_support.h"
 
 #include <poll.h>
@@ -8,7 +8,7 @@
 
 #include "shard/shard.h"
 
-/* --- the submission queue --------------------------------------------------------------------------- */
+/* --- the submission queue -------------------------------------------------------------------- */
 
 #define MANY 700
 
@@ -41,7 +41,8 @@ static int submissions_main(void *arg)
     return 0;
 }
 
-/* Cancellations wait behind what they cancel, and do not meet what was started later at the same place. */
+/* Cancellations wait behind what they cancel, and do not meet what was started later at the same
+ * place. */
 static int cancellations_main(void *arg)
 {
     static struct ouro_recv r[MANY];
@@ -92,10 +93,11 @@ static int files_main(void *arg)
     return 0;
 }
 
-/* --- the completion queue --------------------------------------------------------------------------- */
+/* --- the completion queue -------------------------------------------------------------------- */
 
-/* Thousands complete while nobody reaps: the kernel keeps those for which there was no room. The sends are all
- * in the kernel before the first answer is looked at, because one enter takes them eight at a time. */
+/* Thousands complete while nobody reaps: the kernel keeps those for which there was no room. The
+ * sends are all in the kernel before the first answer is looked at, because one enter takes them
+ * eight at a time. */
 #define FLOOD 4000
 
 static int completions_main(void *arg)

@@ -11,7 +11,7 @@
 
 const char *const family_name[FAMILIES] = {"IPv4", "IPv6", "Unix"};
 
-/* --- addresses ------------------------------------------------------------------------------------ */
+/* --- addresses ------------------------------------------------------------------------------- */
 
 struct ouro_addr parsed(const char *text)
 {
@@ -54,7 +54,7 @@ struct ouro_addr any_addr(enum family f)
     return parsed(text);
 }
 
-/* --- connections ---------------------------------------------------------------------------------- */
+/* --- connections ----------------------------------------------------------------------------- */
 
 ouro_listener listen_on(enum family f, struct ouro_addr *bound)
 {
@@ -218,7 +218,7 @@ size_t clog_up(ouro_conn conn)
     }
 }
 
-/* --- the rest -------------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------------- */
 
 void pattern_fill(void *buf, size_t len, uint64_t seed, uint64_t at)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of sockets and files share, on top of support.h: pairs of connections in each
- * family, ordinary sockets as peers that Ouro knows nothing about, patterns that tell a byte's place
- * in a stream, and directories that vanish. */
+ * family, ordinary sockets as peers that Ouro knows nothing about, patterns that tell a byte's
+ * place in a stream, and directories that vanish. */
 #ifndef SUPPORT_NET_SUPPORT_H
 #define SUPPORT_NET_SUPPORT_H
 
@@ -28,7 +28,8 @@ struct ouro_addr parsed(const char *text);
                 assert_int_equal(run_on(1, name##_main, &f), 0);                                   \
     }
 
-/* --- connections -------------------------------------------------------------------------------- */
+/* --- connections --------------------------------------------------------------------------------
+ */
 
 /* Both ends on this shard: `near` connected, `far` accepted. */
 struct pair {
@@ -50,7 +51,8 @@ void outside_close(struct outside *o);
 /* A listener of this shard with the defaults, and where it is. */
 ouro_listener listen_on(enum family f, struct ouro_addr *bound);
 
-/* Ordinary sockets. >= 0 or -errno; the connect blocks, which on the loopback it does not for long. */
+/* Ordinary sockets. >= 0 or -errno; the connect blocks, which on the loopback it does not for long.
+ */
 int plain_connect(const struct ouro_addr *to);
 int plain_listen(enum family f, int backlog, struct ouro_addr *bound);
 
@@ -67,7 +69,8 @@ ssize_t plain_read(int fd, void *buf, size_t len);
 /* Sends from Ouro's end until it has blocked for a while: how many bytes it took. */
 size_t clog_up(ouro_conn conn);
 
-/* --- the rest ------------------------------------------------------------------------------------ */
+/* --- the rest ------------------------------------------------------------------------------------
+ */
 
 /* Byte `at` of a stream; every seed is another stream. */
 static inline uint8_t pattern_at(uint64_t seed, uint64_t at)
@@ -82,8 +85,8 @@ void pattern_fill(void *buf, size_t len, uint64_t seed, uint64_t at);
 /* Fails the test at the first byte that is not the stream's. */
 void pattern_check(const void *buf, size_t len, uint64_t seed, uint64_t at);
 
-/* A path in a directory of this process, which is removed with what is in it at exit. At most 16 live at
- * once: the text is one of as many static ones. */
+/* A path in a directory of this process, which is removed with what is in it at exit. At most 16
+ * live at once: the text is one of as many static ones. */
 const char *temp_path(const char *name);
 
 /* True when every provided buffer of this shard is back in the kernel's ring. */
@@ -92,8 +95,8 @@ bool pools_whole(void);
 /* Counter of this shard. */
 struct ouro_counters counters_now(void);
 
-/* Runs `how` turns: what was started before has reached the kernel, and what was ready there has come
- * back. Fiber only. */
+/* Runs `how` turns: what was started before has reached the kernel, and what was ready there has
+ * come back. Fiber only. */
 void turns(unsigned how_many);
 
 /* From OURO_TEST_SEED, or the time; printed. */

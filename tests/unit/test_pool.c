@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Pools of provided buffers keep count: every buffer is in the ring, or out, never both; the ring is a FIFO that
- * wraps; growth doubles up to the maximum; spares are apart. Against a ring in plain memory. */
+/* Pools of provided buffers keep count: every buffer is in the ring, or out, never both; the ring
+ * is a FIFO that wraps; growth doubles up to the maximum; spares are apart. Against a ring in plain
+ * memory. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,9 +203,9 @@ static void refused_by_the_kernel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(starts_full), cmocka_unit_test(publishing), cmocka_unit_test(wraps),
-        cmocka_unit_test(grows),       cmocka_unit_test(spares),
-        cmocka_unit_test(refused_by_the_kernel),
+        cmocka_unit_test(starts_full), cmocka_unit_test(publishing),
+        cmocka_unit_test(wraps),       cmocka_unit_test(grows),
+        cmocka_unit_test(spares),      cmocka_unit_test(refused_by_the_kernel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

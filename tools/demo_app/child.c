@@ -18,8 +18,7 @@
 #define PATH_BYTES 4096
 #define PATIENCE   3 /* signals, a second apart, before SIGKILL */
 
-/* --- the child's side
- * -------------------------------------------------------------------------------- */
+/* --- the child's side ------------------------------------------------------------------------ */
 
 /* The program that lies beside this one. */
 static int beside(char *path, size_t n, const char *name)
@@ -69,8 +68,7 @@ static _Noreturn void become_proxy(int orders, int said, pid_t parent, const cha
     _exit(127);
 }
 
-/* --- the parent's side
- * ------------------------------------------------------------------------------- */
+/* --- the parent's side ----------------------------------------------------------------------- */
 
 int child_fork(struct child *c, const char *listen)
 {
@@ -162,8 +160,7 @@ uint64_t child_cpu_ns(const struct child *c)
     return (uint64_t)t.tv_sec * OURO_NSEC_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-/* --- its end
- * ----------------------------------------------------------------------------------------- */
+/* --- its end --------------------------------------------------------------------------------- */
 
 static void reap(struct child *c)
 {

@@ -18,8 +18,7 @@ ssize_t http_take(struct http_head *head, const char *data, size_t len, bool *wh
     return end == NULL && head->used == HTTP_HEAD_MAX ? -EMSGSIZE : (ssize_t)(head->used - old);
 }
 
-/* --- fields
- * ------------------------------------------------------------------------------------------ */
+/* --- fields ---------------------------------------------------------------------------------- */
 
 struct text {
     const char *at;
@@ -86,8 +85,7 @@ static bool keeps_alive(const struct http_head *head, bool version_1_0)
     return version_1_0 ? same(connection, "keep-alive") : !same(connection, "close");
 }
 
-/* --- the first line
- * ---------------------------------------------------------------------------------- */
+/* --- the first line -------------------------------------------------------------------------- */
 
 static bool starts(struct text t, const char *word)
 {

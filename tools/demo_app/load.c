@@ -21,8 +21,7 @@ static struct load_shard *own(void)
     return &shards[ouro_current_shard()];
 }
 
-/* --- one request
- * ------------------------------------------------------------------------------------- */
+/* --- one request ----------------------------------------------------------------------------- */
 
 static const char request[] = "GET / HTTP/1.1\r\n"
                               "Host: ouro-demo\r\n"
@@ -80,8 +79,7 @@ static int receive(struct ouro_recv_source *source, struct answer *a)
     return done > 0 ? 0 : done < 0 ? done : -ECONNRESET; /* it ended in the middle */
 }
 
-/* --- one connection
- * ---------------------------------------------------------------------------------- */
+/* --- one connection -------------------------------------------------------------------------- */
 
 static bool over(const struct load_shard *s)
 {
@@ -133,8 +131,7 @@ static int client(void *arg)
     return 0;
 }
 
-/* --- one shard
- * --------------------------------------------------------------------------------------- */
+/* --- one shard ------------------------------------------------------------------------------- */
 
 static unsigned share(const struct load_plan *plan)
 {

@@ -33,8 +33,7 @@ static struct {
     struct show_totals totals;
 } app = {.seconds = 5, .connections = 64, .port = -1};
 
-/* --- the load
- * ---------------------------------------------------------------------------------------- */
+/* --- the load -------------------------------------------------------------------------------- */
 
 static int run_load(void *arg)
 {
@@ -97,8 +96,7 @@ static int load(void)
     return error;
 }
 
-/* --- from start to end
- * ------------------------------------------------------------------------------- */
+/* --- from start to end ----------------------------------------------------------------------- */
 
 static int proxy_ended(const char *when)
 {
@@ -198,8 +196,7 @@ static int demo_main(void *arg)
     return error != 0 ? cli_failed(error, "cannot start the origin") : result;
 }
 
-/* --- the command line
- * -------------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------ */
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {

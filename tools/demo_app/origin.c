@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- what is answered
- * -------------------------------------------------------------------------------- */
+/* --- what is answered ------------------------------------------------------------------------ */
 
 static char body[ORIGIN_BODY_BYTES + 1];
 
@@ -71,8 +70,7 @@ const char *origin_body(void)
     return body;
 }
 
-/* --- one connection
- * ---------------------------------------------------------------------------------- */
+/* --- one connection -------------------------------------------------------------------------- */
 
 /* An answer after which the connection is closed. */
 static int refuse(ouro_conn conn, const char *status, const char *fields)
@@ -142,8 +140,7 @@ static int talk(void *arg)
     return 0;
 }
 
-/* --- the listeners
- * ----------------------------------------------------------------------------------- */
+/* --- the listeners --------------------------------------------------------------------------- */
 
 static ouro_listener listeners[OURO_MAX_SHARDS];
 

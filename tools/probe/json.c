@@ -33,8 +33,7 @@ static const char *truth(bool value)
     return value ? "true" : "false";
 }
 
-/* --- findings
- * ---------------------------------------------------------------------------------------- */
+/* --- findings -------------------------------------------------------------------------------- */
 
 static void finding(const struct ouro_finding *f)
 {
@@ -68,8 +67,7 @@ static void findings(const struct report *r, enum ouro_finding_kind kind, const 
     printf("%s],\n", before[0] == ',' ? "\n  " : "");
 }
 
-/* --- limits and memory
- * ------------------------------------------------------------------------------- */
+/* --- limits and memory ----------------------------------------------------------------------- */
 
 static void limit_value(rlim_t value)
 {

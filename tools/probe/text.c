@@ -8,8 +8,7 @@
 
 enum { WIDTH = 98, INDENT = 12 };
 
-/* --- words
- * ------------------------------------------------------------------------------------------- */
+/* --- words ----------------------------------------------------------------------------------- */
 
 struct line {
     int column;
@@ -54,8 +53,7 @@ static void sentence(const char *label, const char *text)
     end_line();
 }
 
-/* --- the verdict
- * ------------------------------------------------------------------------------------- */
+/* --- the verdict ----------------------------------------------------------------------------- */
 
 /* What keeps it from the next one: "for best it lacks RECV_ZC, ring resize". */
 static void print_lacks(const struct report *r)
@@ -93,8 +91,7 @@ static void print_verdict(const struct report *r)
     }
 }
 
-/* --- findings
- * ---------------------------------------------------------------------------------------- */
+/* --- findings -------------------------------------------------------------------------------- */
 
 /* All that were granted on as few lines as it takes. */
 static void print_granted(const struct report *r, enum ouro_finding_kind kind, bool asked,
@@ -155,8 +152,7 @@ static void print_findings(const struct report *r)
     print_refused(r, OURO_FINDING_SERVICE, "lacks");
 }
 
-/* --- limits and memory
- * ------------------------------------------------------------------------------- */
+/* --- limits and memory ----------------------------------------------------------------------- */
 
 static void format_size(char *buf, size_t n, uint64_t bytes)
 {
