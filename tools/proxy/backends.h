@@ -30,6 +30,8 @@ struct backend {
     bool trying;        /* DOWN: a client is finding out */
 };
 
+_Static_assert(CLI_ADDRS_MAX <= 32, "backends_choose() keeps those it tried in 32 bits");
+
 struct backends {
     enum balance balance;
     size_t count;

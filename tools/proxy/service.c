@@ -63,14 +63,17 @@ int service_open(void *arg)
     return 0;
 }
 
-/* Takes whatever the accept queues hold. */
-static void take_rest(struct proxy_shard *s)
+/* Takes whatever the accept queue holds; what failed before it could be accepted is passed over. */
+static void take_rest(struct proxy_shard *s, ouro_listener listener)
 {
     ouro_conn conn;
+    int error;
 
-    for (size_t i = 0; i < s->listeners; i++)
-        while (ouro_accept_drain(s->listener[i], &conn) == 0)
+    do {
+        error = ouro_accept_drain(listener, &conn);
+        if (error == 0)
             relay_start(s, conn);
+    } while (error == 0 || error == -ECONNABORTED);
 }
 
 static void stop_accepting(struct proxy *p)
@@ -79,9 +82,11 @@ static void stop_accepting(struct proxy *p)
 
     for (size_t i = 0; i < s->listeners; i++)
         ouro_accept_stop(s->listener[i]);
-    take_rest(s);
+    for (size_t i = 0; i < s->listeners; i++)
+        take_rest(s, s->listener[i]);
     ouro_sleep(HANDSHAKES_NS);
-    take_rest(s);
+    for (size_t i = 0; i < s->listeners; i++)
+        take_rest(s, s->listener[i]);
     service_close(p);
 }
 
