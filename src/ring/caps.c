@@ -250,7 +250,7 @@ int caps_ask(struct ring *r, const struct ring_options *o)
      */
     int error = r->kernel->enter(r->u.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
 
-    if (error >= 0)
+    if (error >= 0 || error == -EINTR || error == -EAGAIN || error == -EBUSY)
         error = ask_opcodes(r);
     if (error != 0)
         return error;
