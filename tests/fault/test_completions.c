@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every operation meets an error once, or moves less than it was asked to, one after the other: what is reported
- * is what moved, others go on, everything ends, nothing is left. */
+/* Every operation meets an error once, or moves less than it was asked to, one after the other:
+ * what is reported is what moved, others go on, everything ends, nothing is left. */
 #include "support/net_scene.h"
 
 #define FAILS_WITH(name, error)                                                                    \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every call into the kernel fails once, one after the other: set-up, mapping, registration, entering. Either the
- * start fails and says so, or all goes as if nothing had happened; nothing is left. */
+/* Every call into the kernel fails once, one after the other: set-up, mapping, registration,
+ * entering. Either the start fails and says so, or all goes as if nothing had happened; nothing is
+ * left. */
 #include "support/net_scene.h"
 
 static void set_up(void **state)
@@ -71,10 +72,14 @@ static void enter_takes_a_part(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(set_up),       cmocka_unit_test(ladder),
-        cmocka_unit_test(map),          cmocka_unit_test(registration),
-        cmocka_unit_test(enter_interrupted), cmocka_unit_test(enter_again),
-        cmocka_unit_test(enter_busy),   cmocka_unit_test(enter_takes_a_part),
+        cmocka_unit_test(set_up),
+        cmocka_unit_test(ladder),
+        cmocka_unit_test(map),
+        cmocka_unit_test(registration),
+        cmocka_unit_test(enter_interrupted),
+        cmocka_unit_test(enter_again),
+        cmocka_unit_test(enter_busy),
+        cmocka_unit_test(enter_takes_a_part),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

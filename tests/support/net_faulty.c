@@ -80,9 +80,11 @@ static int faulty_control(int ring_fd, unsigned opcode, const void *arg, unsigne
     return kernel_linux.control(ring_fd, opcode, arg, n);
 }
 
-/* --- operations ---------------------------------------------------------------------------------------- */
+/* --- operations
+ * ---------------------------------------------------------------------------------------- */
 
-/* Files are direct here; an ordinary descriptor is the runtime's own signalfd, which is never short. */
+/* Files are direct here; an ordinary descriptor is the runtime's own signalfd, which is never
+ * short. */
 static bool own_read(const struct io_uring_sqe *sqe)
 {
     return sqe->opcode == IORING_OP_READ && (sqe->flags & IOSQE_FIXED_FILE) == 0;
@@ -195,7 +197,8 @@ static int faulty_enter(int ring_fd, unsigned to_submit, unsigned min_complete, 
     return n;
 }
 
-/* --- set-up --------------------------------------------------------------------------------------------- */
+/* --- set-up
+ * --------------------------------------------------------------------------------------------- */
 
 static const struct kernel faulty = {.setup = faulty_setup,
                                      .enter = faulty_enter,

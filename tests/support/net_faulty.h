@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A kernel that fails on purpose: the k-th call of some sort, or the k-th operation in the queue. One shard at a
- * time. What it says is always true: a call that failed did nothing, an operation that failed moved nothing,
- * and a short one moved what it reports. */
+/* A kernel that fails on purpose: the k-th call of some sort, or the k-th operation in the queue.
+ * One shard at a time. What it says is always true: a call that failed did nothing, an operation
+ * that failed moved nothing, and a short one moved what it reports. */
 #ifndef SUPPORT_NET_FAULTY_H
 #define SUPPORT_NET_FAULTY_H
 
@@ -30,7 +30,8 @@ struct fault {
 /* From here on new rings are on this kernel. Counts start anew. */
 void faulty_begin(const struct fault *fault);
 
-/* Back to the real one. How many faults were injected; fails the test if a mapping or a ring was left. */
+/* Back to the real one. How many faults were injected; fails the test if a mapping or a ring was
+ * left. */
 unsigned faulty_end(void);
 
 #endif

@@ -8,9 +8,11 @@
 
 #define BYTES 6000
 
-/* --- what may come --------------------------------------------------------------------------------------- */
+/* --- what may come
+ * --------------------------------------------------------------------------------------- */
 
-/* True for the error that was injected into an operation: it did nothing, and may be tried again. */
+/* True for the error that was injected into an operation: it did nothing, and may be tried again.
+ */
 static bool injected(const struct scene_call *c, long result)
 {
     return c->fault->where == FAULT_OPERATION && result == c->fault->error;
@@ -36,10 +38,12 @@ static void connect_to(const struct scene_call *c, ouro_conn *conn, const struct
     must_be(error, 0);
 }
 
-/* --- echo ------------------------------------------------------------------------------------------------- */
+/* --- echo
+ * -------------------------------------------------------------------------------------------------
+ */
 
-/* Receives `len` bytes of the pattern from `at` on; true if they came. False: the service met the error, and
- * what did come was right. */
+/* Receives `len` bytes of the pattern from `at` on; true if they came. False: the service met the
+ * error, and what did come was right. */
 static bool receive_pattern(const struct scene_call *c, ouro_conn conn, size_t at, size_t len)
 {
     uint8_t in[2000];
@@ -106,7 +110,8 @@ static int echo_main(void *arg)
     return 0;
 }
 
-/* Whole calls: send_all and its parts end with an error or with everything, and `sent` is the truth. */
+/* Whole calls: send_all and its parts end with an error or with everything, and `sent` is the
+ * truth. */
 static int send_all_main(void *arg)
 {
     enum { SOME = 600 }; /* few enough for the socket to take, three bytes at a time */
@@ -140,7 +145,9 @@ static int send_all_main(void *arg)
     return 0;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------ */
+/* --- files
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void copy(const struct scene_call *c, ouro_file from, ouro_file to)
 {
@@ -198,7 +205,8 @@ static int file_main(void *arg)
     return 0;
 }
 
-/* --- cancelling ------------------------------------------------------------------------------------------- */
+/* --- cancelling
+ * ------------------------------------------------------------------------------------------- */
 
 static void ends(const struct scene_call *c, int result, int expected)
 {
@@ -255,7 +263,8 @@ static int cancel_main(void *arg)
     return 0;
 }
 
-/* --- what sockets are asked ------------------------------------------------------------------------------- */
+/* --- what sockets are asked
+ * ------------------------------------------------------------------------------- */
 
 static int ask_main(void *arg)
 {
@@ -271,8 +280,7 @@ static int ask_main(void *arg)
     again_while_injected(c, error, ouro_peer_addr(p.near, &peer));
     must_be(error, 0);
     must(ouro_addr_equal(&peer, &bound));
-    again_while_injected(c, error,
-                         ouro_getsockopt(p.near, SOL_SOCKET, SO_TYPE, &value, &len));
+    again_while_injected(c, error, ouro_getsockopt(p.near, SOL_SOCKET, SO_TYPE, &value, &len));
     must_be(error, 0);
     must_be(value, SOCK_STREAM);
     again_while_injected(c, fd, ouro_conn_give_out(p.near));
@@ -284,7 +292,8 @@ static int ask_main(void *arg)
     return 0;
 }
 
-/* --- stopping --------------------------------------------------------------------------------------------- */
+/* --- stopping
+ * --------------------------------------------------------------------------------------------- */
 
 static int wait_for_ever(void *arg)
 {
@@ -331,11 +340,12 @@ static int stop_main(void *arg)
     return 0;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
+/* --- running
+ * ---------------------------------------------------------------------------------------------- */
 
 const struct scene scenes[] = {
-    {"echo", echo_main, false}, {"send_all", send_all_main, false}, {"file", file_main, false},
-    {"cancel", cancel_main, false}, {"ask", ask_main, false},       {"stop", stop_main, true},
+    {"echo", echo_main, false},     {"send_all", send_all_main, false}, {"file", file_main, false},
+    {"cancel", cancel_main, false}, {"ask", ask_main, false},           {"stop", stop_main, true},
 };
 const unsigned scenes_n = sizeof scenes / sizeof scenes[0];
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Scenes for fault injection: small services and clients that know which errors may come, go on where that is right,
- * and check that every byte that was reported did move, and no other. */
+/* Scenes for fault injection: small services and clients that know which errors may come, go on
+ * where that is right, and check that every byte that was reported did move, and no other. */
 #ifndef SUPPORT_NET_SCENE_H
 #define SUPPORT_NET_SCENE_H
 
@@ -22,8 +22,8 @@ struct scene_call {
 extern const struct scene scenes[];
 extern const unsigned scenes_n;
 
-/* Runs a scene under one fault after the other, at its 1st, 2nd, … chance, until none was injected any more. The
- * sum of the faults. */
+/* Runs a scene under one fault after the other, at its 1st, 2nd, … chance, until none was injected
+ * any more. The sum of the faults. */
 unsigned scene_under(const struct scene *scene, enum fault_where where, int error);
 
 /* Every scene; forms of echo and families as far as they differ. */
