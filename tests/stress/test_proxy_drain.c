@@ -106,10 +106,11 @@ static void rest_is_reset_at_the_time_out(void **state)
     int client[3], server[3];
 
     (void)state;
-    service_open(&s, "--drain-timeout 300ms");
+    service_open(&s, "--drain-timeout 1s");
     for (int i = 0; i < 3; i++)
         pair_open(&s, &client[i], &server[i]);
     terminate(&s);
+    wait_until_closed(&s); /* it drains: what ends from now on is counted */
     close(client[2]);
     get_end(server[2]);
     close(server[2]);
@@ -119,7 +120,10 @@ static void rest_is_reset_at_the_time_out(void **state)
         close(client[i]);
         close(server[i]);
     }
-    ended(&s, "drained: 1 connections ended by themselves, 2 were reset\n");
+    assert_int_equal(proxy_wait(&s.proxy), 0);
+    assert_non_null(strstr(s.proxy.said, " connections ended by themselves, 2 were reset\n"));
+    proxy_free(&s.proxy);
+    close(s.listener);
 }
 
 static void second_signal_ends_it(int first, int second)

@@ -129,8 +129,7 @@ static int job_main(void *arg)
     return value;
 }
 
-/* The kernel's worker threads of a ring that was closed end a little later. */
-static unsigned threads_settled(unsigned expected)
+unsigned threads_settled(unsigned expected)
 {
     uint64_t end = ouro_now_precise_ns() + 10 * SEC;
 

@@ -77,6 +77,10 @@ void leftovers(char *text, size_t bytes);
 unsigned open_descriptors(void);
 unsigned threads_alive(void);
 
+/* The same, after a while in which it may become `expected`: a thread that was joined, or the
+ * kernel's workers of a ring that was closed, are counted a little longer. */
+unsigned threads_settled(unsigned expected);
+
 /* True when the process was built with one of the sanitizers, or runs slowly for another known
  * reason: for sizes and time bounds, never for what is checked. */
 bool slow_build(void);
