@@ -106,7 +106,7 @@ static void rest_is_reset_at_the_time_out(void **state)
     int client[3], server[3];
 
     (void)state;
-    service_open(&s, "--drain-timeout 1s");
+    service_open(&s, "--drain-timeout 3s"); /* a peer that is ignored asks again after a second */
     for (int i = 0; i < 3; i++)
         pair_open(&s, &client[i], &server[i]);
     terminate(&s);
