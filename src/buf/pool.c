@@ -18,8 +18,10 @@ static void *reserve(size_t bytes)
 
 static void release(void *p, size_t bytes)
 {
-    if (p != NULL)
-        munmap(p, bytes);
+    if (p == NULL)
+        return;
+    unpoison(p, bytes); /* whoever maps something there next may touch it */
+    munmap(p, bytes);
 }
 
 static void unmap(struct pool *p)
@@ -96,12 +98,14 @@ uint32_t pool_spare_take(struct pool *p)
     else
         return POOL_NONE;
     p->buffer[id].out = true;
+    unpoison(pool_address(p, id), p->bytes);
     return id;
 }
 
 void pool_spare_put(struct pool *p, uint32_t id)
 {
     p->buffer[id].out = false;
+    poison(pool_address(p, id), p->bytes);
     p->buffer[id].next = p->spare_free;
     p->spare_free = id;
 }

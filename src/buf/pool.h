@@ -24,6 +24,7 @@
 #define BUF_POOL_H
 
 #include "base/check.h"
+#include "base/poison.h"
 #include "ring/ring.h"
 
 #define POOL_NONE UINT32_MAX
@@ -82,6 +83,7 @@ static inline void pool_put(struct pool *p, uint32_t id)
 
     check(p->in_ring < p->live && id < p->max); /* [POOL-1] */
     p->buffer[id].out = false;
+    poison(pool_address(p, id), p->bytes); /* [POOL-2] */
     b->addr = (uintptr_t)pool_address(p, id);
     b->len = p->bytes;
     b->bid = (uint16_t)id;
@@ -96,6 +98,7 @@ static inline void pool_taken(struct pool *p, uint32_t id, uint32_t len)
     p->buffer[id].len = len;
     p->buffer[id].next = POOL_NONE;
     p->buffer[id].out = true;
+    unpoison(pool_address(p, id), p->bytes);
     p->in_ring--;
 }
 

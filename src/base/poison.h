@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that nobody may touch for now: AddressSanitizer ends the process that does. Nothing in other builds. The
+ * kernel is not held back. */
+#ifndef BASE_POISON_H
+#define BASE_POISON_H
+
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POISON_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISON_ASAN 1
+#endif
+#endif
+#ifndef POISON_ASAN
+#define POISON_ASAN 0
+#endif
+
+#if POISON_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+static inline void poison(const void *p, size_t bytes)
+{
+#if POISON_ASAN
+    __asan_poison_memory_region(p, bytes);
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
+
+static inline void unpoison(const void *p, size_t bytes)
+{
+#if POISON_ASAN
+    __asan_unpoison_memory_region(p, bytes);
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
+
+#endif
