@@ -65,6 +65,13 @@ static void flow_finished(struct flow *f)
         ouro_task_cancel(&r->watch);
 }
 
+/* Ends the other direction at once, not only when this one has cleaned up: the kernel reports a
+ * reset to one call, and a receive after it says end of stream. That must not be passed on. */
+static void flow_failed(struct flow *f)
+{
+    ouro_scope_cancel(&f->relay->scope);
+}
+
 static void flow_resume(struct ouro_task *task)
 {
     struct flow *f = OURO_FRAME(task, struct flow, task);
@@ -89,6 +96,8 @@ static void flow_resume(struct ouro_task *task)
         }
         ouro_buf_release(&f->buf);
     }
+    if (f->result < 0)
+        flow_failed(f);
     ouro_recv_source_stop(&f->source);
     OURO_AWAIT(task, &f->source.op.future);
     ouro_recv_source_close(&f->source);
