@@ -21,7 +21,7 @@ static atomic_bool over;
 static atomic_bool may_fail[ORIGINS]; /* the origin has been killed at least once */
 static atomic_ulong served[ORIGINS], failed[ORIGINS];
 
-/* --- origins: processes, so that they can be killed -------------------------------------------- */
+/* --- origins: processes, so that they can be killed ---------------------------------------- */
 
 /* Its first byte on each connection is its number; then an answer for each request. */
 static void *serve(void *arg)
@@ -76,7 +76,7 @@ static void origin_kill(int i)
     must_be(waitpid(pid, NULL, 0), pid);
 }
 
-/* --- clients: each keeps its connection as long as it lasts ------------------------------------ */
+/* --- clients: each keeps its connection as long as it lasts ---------------------------------------- */
 
 static bool request(int fd, unsigned char number)
 {

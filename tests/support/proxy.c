@@ -13,7 +13,7 @@
 
 #define TIME_LIMIT_S 20
 
-/* --- the program ------------------------------------------------------------------------------- */
+/* --- the program ---------------------------------------- */
 
 static const char *program(void)
 {
@@ -236,7 +236,7 @@ unsigned proxy_descriptors(const struct proxy *p)
     return n - 2;
 }
 
-/* --- sockets ----------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------- */
 
 static int limited(int fd)
 {

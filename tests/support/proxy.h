@@ -14,7 +14,7 @@
 
 #define MIB (1024 * 1024)
 
-/* --- the program ------------------------------------------------------------------------------- */
+/* --- the program ---------------------------------------- */
 
 struct proxy {
     pid_t pid;
@@ -58,7 +58,7 @@ unsigned proxy_descriptors(const struct proxy *p);
         }                                                                                          \
     } while (0)
 
-/* --- sockets: all with a time limit of 20 s ---------------------------------------------------- */
+/* --- sockets: all with a time limit of 20 s ---------------------------------------- */
 
 /* A listener on 127.0.0.1; *port 0: any, and it is written there. */
 int tcp_listen(int *port, int backlog);

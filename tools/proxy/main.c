@@ -20,7 +20,7 @@ static struct {
                           .idle_timeout_ns = 600 * OURO_NSEC_PER_SEC,
                           .drain_timeout_ns = 30 * OURO_NSEC_PER_SEC}};
 
-/* --- the main fiber ---------------------------------------------------------------------------- */
+/* --- the main fiber ---------------------------------------- */
 
 /* The first signal begins the drain; the second ends everything. */
 static int end_on_signal(void *arg)
@@ -111,7 +111,7 @@ static int proxy_main(void *arg)
     return error < 0 && error != -ECANCELED ? cli_failed(error, "cannot serve") : CLI_OK;
 }
 
-/* --- the command line -------------------------------------------------------------------------- */
+/* --- the command line ---------------------------------------- */
 
 enum {
     KEY_LISTEN = CLI_KEY_TOOL,

@@ -64,7 +64,7 @@ struct proxy {
     struct shard_report *reports; /* of the shards, while a report is made */
 };
 
-/* --- service.c: functions for ouro_on_each_shard(); arg is the struct proxy -------------------- */
+/* --- service.c: functions for ouro_on_each_shard(); arg is the struct proxy ---------------------------------------- */
 
 /* The most connections that `descriptors` direct descriptors of a shard have room for, and back. */
 uint64_t service_room(uint64_t descriptors);
@@ -80,12 +80,12 @@ int service_run(void *arg);
 
 int service_drain(void *arg);
 
-/* --- relay.c ----------------------------------------------------------------------------------- */
+/* --- relay.c ---------------------------------------- */
 
 /* Takes over an accepted client. Never fails: one that cannot be served is reset and counted. */
 void relay_start(struct proxy_shard *shard, ouro_conn client);
 
-/* --- report.c ---------------------------------------------------------------------------------- */
+/* --- report.c ---------------------------------------- */
 
 /* Prints the counters of every shard and their sums. Fiber only. */
 int report_print(struct proxy *proxy);

@@ -45,7 +45,7 @@ struct relay {
     bool timed_out;
 };
 
-/* --- carrying ---------------------------------------------------------------------------------- */
+/* --- carrying ---------------------------------------- */
 
 static void flow_moved(struct flow *f, int bytes)
 {
@@ -155,7 +155,7 @@ static int carry(struct relay *r)
     return error != 0 ? error : left;
 }
 
-/* --- up ---------------------------------------------------------------------------------------- */
+/* --- up ---------------------------------------- */
 
 static uint64_t source_of(const struct relay *r)
 {
@@ -187,7 +187,7 @@ static int connect_backend(struct relay *r)
     return error == -ECANCELED ? error : -EHOSTUNREACH;
 }
 
-/* --- down -------------------------------------------------------------------------------------- */
+/* --- down ---------------------------------------- */
 
 /* A side that was told of the end of its stream is closed; one that was not must not take what it
  * has for the whole: it is reset. */

@@ -36,7 +36,7 @@ static struct proxy_shard *own(struct proxy *p)
     return &p->shard[ouro_current_shard()];
 }
 
-/* --- listeners --------------------------------------------------------------------------------- */
+/* --- listeners ---------------------------------------- */
 
 int service_close(void *arg)
 {
@@ -89,7 +89,7 @@ static void stop_accepting(struct proxy *p)
     service_close(p);
 }
 
-/* --- accepting --------------------------------------------------------------------------------- */
+/* --- accepting ---------------------------------------- */
 
 static bool full(const struct proxy_shard *s)
 {
@@ -151,7 +151,7 @@ static int accept_clients(struct proxy_shard *s)
     return error;
 }
 
-/* --- the whole --------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------- */
 
 static void prepare(struct proxy *p)
 {
