@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that nobody may touch for now: AddressSanitizer ends the process that does. Nothing in other builds. The
- * kernel is not held back. */
+/* Memory that nobody may touch for now: AddressSanitizer ends the process that does. Nothing in
+ * other builds. The kernel is not held back. */
 #ifndef BASE_POISON_H
 #define BASE_POISON_H
 

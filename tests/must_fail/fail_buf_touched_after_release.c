@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* After its release a buffer is the kernel's, which may write there at any time: AddressSanitizer ends a program
- * that still reads it. */
+/* After its release a buffer is the kernel's, which may write there at any time: AddressSanitizer
+ * ends a program that still reads it. */
 /* expect: use-after-poison */
 #include "base/poison.h"
 #include "support/net_support.h"

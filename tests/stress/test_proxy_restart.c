@@ -76,7 +76,8 @@ static void origin_kill(int i)
     must_be(waitpid(pid, NULL, 0), pid);
 }
 
-/* --- clients: each keeps its connection as long as it lasts ---------------------------------------- */
+/* --- clients: each keeps its connection as long as it lasts
+ * ---------------------------------------- */
 
 static bool request(int fd, unsigned char number)
 {

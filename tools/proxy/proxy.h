@@ -64,7 +64,8 @@ struct proxy {
     struct shard_report *reports; /* of the shards, while a report is made */
 };
 
-/* --- service.c: functions for ouro_on_each_shard(); arg is the struct proxy ---------------------------------------- */
+/* --- service.c: functions for ouro_on_each_shard(); arg is the struct proxy
+ * ---------------------------------------- */
 
 /* The most connections that `descriptors` direct descriptors of a shard have room for, and back. */
 uint64_t service_room(uint64_t descriptors);
