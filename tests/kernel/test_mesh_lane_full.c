@@ -19,12 +19,26 @@ static int note(void *arg)
     return 0;
 }
 
-/* All in one turn: nothing leaves before the caller waits. */
+/* Takes messages while they are being sent: a later one must not find room in the lane before those
+ * that wait in the outbox. */
+static atomic_bool asleep_again;
+
+static int stays_awake(void *arg)
+{
+    (void)arg;
+    while (!asleep_again)
+        must_be(ouro_sleep(0), 0);
+    return 0;
+}
+
+/* All in one turn of the sender. */
 static int burst_main(void *arg)
 {
     unsigned target = *(unsigned *)arg;
 
-    for (int round = 0; round < 5; round++) {
+    asleep_again = false;
+    must_be(ouro_spawn_remote(1, stays_awake, NULL, "stays awake"), 0);
+    for (int round = 0; round < 20; round++) {
         arrived = 0;
         for (uintptr_t i = 0; i < MANY; i++)
             must_be(ouro_spawn_remote(target, note, (void *)i, "note"), 0);
@@ -32,6 +46,7 @@ static int burst_main(void *arg)
         for (unsigned i = 0; i < MANY; i++)
             must_be(order[i], i);
     }
+    asleep_again = true;
     return 0;
 }
 
