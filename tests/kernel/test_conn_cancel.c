@@ -120,10 +120,11 @@ static void one(enum family f, enum what what, enum style style, enum how how)
     j.waiter.deadline_ns = how == DEADLINE ? ouro_after_ns(20 * MS) : 0;
     waiter_spawn(&j.waiter, style, NULL);
     end_early(&j, how);
+    /* A probe of the closed window may have let a little through: it is told, and it arrives. */
     if (what == SEND_ALL)
-        must_be(j.op.send_all.sent, 0);
+        unread += j.op.send_all.sent;
     if (what == SENDV_ALL)
-        must_be(j.op.sendv_all.sent, 0);
+        unread += j.op.sendv_all.sent;
     if (receives(what))
         still_receives(&o);
     else
