@@ -3,11 +3,28 @@
  * more than a slice, and ouro_should_yield() says when a computation has used its own up. */
 #include "support/support.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 
-/* One turn more than the budget, and what a busy machine adds: the bound is generous, a lost turn
- * is not. */
-#define SOON (200 * MS)
+/* A slice and a turn are a millisecond; what others take of the machine comes on top, now and then.
+ * So most of the waits are bounded, not each: without a slice none would ever end. */
+#define SOON  (50 * MS)
+#define WAITS 31
+
+static uint64_t took[WAITS];
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint64_t median(void)
+{
+    qsort(took, WAITS, sizeof took[0], ascending);
+    return took[WAITS / 2];
+}
 
 static bool enough;
 
@@ -52,21 +69,19 @@ static void disperse(struct ouro_scope *scope)
 static int timers_main(void *arg)
 {
     struct ouro_scope scope;
-    uint64_t worst = 0;
 
     (void)arg;
     crowd(&scope);
-    for (int i = 0; i < 50; i++) {
-        uint64_t deadline = ouro_after_ns(MS), late;
+    for (int i = 0; i < WAITS; i++) {
+        uint64_t deadline = ouro_after_ns(MS);
 
         must_be(ouro_sleep_until(deadline), 0);
-        late = ouro_now_precise_ns() - deadline;
-        worst = late > worst ? late : worst;
+        took[i] = ouro_now_precise_ns() - deadline;
     }
     disperse(&scope);
-    print_message("timers beside tasks that yield for ever: at worst %llu us late\n",
-                  (unsigned long long)(worst / US));
-    must(worst < SOON);
+    must(median() < SOON);
+    print_message("timers beside tasks that yield for ever: %llu us late\n",
+                  (unsigned long long)(median() / US));
     return 0;
 }
 
@@ -79,19 +94,20 @@ static int completions_main(void *arg)
     (void)arg;
     must(fd >= 0);
     crowd(&scope);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < WAITS; i++) {
         struct ouro_poll poll;
 
-        ouro_poll_start(&poll, fd, 1 /* POLLIN */);
+        ouro_poll_start(&poll, fd, POLLIN);
         must_be(ouro_yield(), 0);
         must_be(write(fd, &one, sizeof one), sizeof one);
         start = ouro_now_precise_ns();
-        must(ouro_await(&poll.op.future) > 0);
-        must(ouro_now_precise_ns() - start < SOON);
+        must_be(ouro_await(&poll.op.future), POLLIN);
+        took[i] = ouro_now_precise_ns() - start;
         must_be(read(fd, &one, sizeof one), sizeof one);
     }
     disperse(&scope);
     must_be(close(fd), 0);
+    must(median() < SOON);
     return 0;
 }
 
@@ -110,31 +126,30 @@ static int turns_main(void *arg)
         must_be(ouro_yield(), 0);
     must_be(ouro_counters(&after), 0);
     must(after.turns - before.turns >= 10); /* 200 of 500 us at best */
-    must(after.turns - before.turns <= 250);
+    must(after.turns - before.turns <= 300);
     must(after.resumes - before.resumes > 1000);
     disperse(&scope);
     return 0;
 }
 
-/* A computation that asks: true only after the slice, and then soon; another task is ready
- * meanwhile. */
+/* A computation that asks: true only after the slice, and then soon; others are ready meanwhile. */
 static int asks_main(void *arg)
 {
     struct ouro_scope scope;
-    uint64_t start, took;
+    uint64_t start;
 
     (void)arg;
     crowd(&scope);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < WAITS; i++) {
         must_be(ouro_sleep(100 * US), 0); /* a fresh turn */
         start = ouro_now_ns();
         while (!ouro_should_yield())
-            must(ouro_now_precise_ns() - start < 5 * SEC);
-        took = ouro_now_precise_ns() - start;
-        must(took >= 400 * US);
-        must(took < SOON);
+            must(ouro_now_precise_ns() - start < 20 * SEC);
+        took[i] = ouro_now_precise_ns() - start;
+        must(took[i] >= 400 * US);
     }
     disperse(&scope);
+    must(median() < SOON);
     return 0;
 }
 
@@ -147,7 +162,7 @@ static int asks_alone_main(void *arg)
     must_be(ouro_sleep(100 * US), 0);
     start = ouro_now_precise_ns();
     while (!ouro_should_yield())
-        must(ouro_now_precise_ns() - start < 5 * SEC);
+        must(ouro_now_precise_ns() - start < 20 * SEC);
     must_be(ouro_yield(), 0);
     return 0;
 }
