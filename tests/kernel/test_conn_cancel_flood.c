@@ -40,14 +40,19 @@ static uint64_t seed;
 static int receive(ouro_conn conn, uint8_t *buf, uint64_t r)
 {
     struct ouro_recv recv;
+    size_t len = 1 + (r >> 40) % 600; /* the rest of the buffer stays as it is */
+    int n;
 
-    ouro_recv_start(&recv, conn, buf, BUFFER);
-    if (r & 1)
-        return ouro_await_for(&recv.op.future, (r >> 8) % 20000);
-    for (uint64_t i = 0; i < (r >> 8) % 3; i++)
-        turns(1);
-    ouro_cancel(&recv.op.future);
-    return ouro_await(&recv.op.future);
+    ouro_recv_start(&recv, conn, buf, len);
+    if (r & 1) {
+        n = ouro_await_for(&recv.op.future, (r >> 8) % 20000);
+    } else {
+        turns((unsigned)(r >> 8) % 3);
+        ouro_cancel(&recv.op.future);
+        n = ouro_await(&recv.op.future);
+    }
+    must(n <= (int)len);
+    return n;
 }
 
 static void check(const uint8_t *buf, int n, uint64_t at)

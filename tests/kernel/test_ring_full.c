@@ -147,6 +147,23 @@ static int instant_main(void *arg)
     return 0;
 }
 
+/* The shard has other work all the time and never blocks: what overflowed is fetched all the same. */
+static int busy_main(void *arg)
+{
+    static struct ouro_poll p[FLOOD];
+    uint64_t end = ouro_after_ns(20 * SEC);
+
+    (void)arg;
+    for (int i = 0; i < FLOOD; i++)
+        ouro_poll_start(&p[i], 1, POLLOUT);
+    for (int i = 0; i < FLOOD; i++)
+        while (!ouro_done(&p[i].op.future)) {
+            must_be(ouro_yield(), 0);
+            must(ouro_now_precise_ns() < end);
+        }
+    return 0;
+}
+
 /* A multishot source overflows it, too: every byte arrives once and in order. */
 static int source_main(void *arg)
 {
@@ -209,13 +226,15 @@ WITH_QUEUES(cancellations, 8, 64)
 WITH_QUEUES(files, 8, 8)
 WITH_QUEUES(completions, 8, 16)
 WITH_QUEUES(instant, 1024, 1024)
+WITH_QUEUES(busy, 1024, 1024)
 WITH_QUEUES(source, 8, 8)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submissions), cmocka_unit_test(cancellations), cmocka_unit_test(files),
-        cmocka_unit_test(completions), cmocka_unit_test(instant),       cmocka_unit_test(source),
+        cmocka_unit_test(completions), cmocka_unit_test(instant),       cmocka_unit_test(busy),
+        cmocka_unit_test(source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

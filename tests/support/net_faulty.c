@@ -2,6 +2,8 @@
 #include "support/net_faulty.h"
 #include "support/support.h"
 
+#include <sys/socket.h>
+
 static struct fault plan;
 static unsigned chances, injected;
 static int rings, mappings;
@@ -118,6 +120,18 @@ static bool may_fail(const struct io_uring_sqe *sqe)
     }
 }
 
+/* A vectored send becomes a plain one of its first part. */
+static void unvector(struct io_uring_sqe *sqe)
+{
+    const struct msghdr *m = (const struct msghdr *)(uintptr_t)sqe->addr;
+
+    if (sqe->opcode != IORING_OP_SENDMSG || m->msg_iovlen == 0 || m->msg_iov[0].iov_len < 2)
+        return;
+    sqe->opcode = IORING_OP_SEND;
+    sqe->len = (unsigned)m->msg_iov[0].iov_len;
+    sqe->addr = (uintptr_t)m->msg_iov[0].iov_base;
+}
+
 static bool may_be_short(const struct io_uring_sqe *sqe)
 {
     bool moves = sqe->opcode == IORING_OP_RECV || sqe->opcode == IORING_OP_SEND ||
@@ -140,6 +154,8 @@ static void replace(struct io_uring_sqe *sqe, int result)
 
 static void tamper_with(struct io_uring_sqe *sqe)
 {
+    if (plan.where == FAULT_SHORT || plan.where == FAULT_SHORT_ALL)
+        unvector(sqe);
     if (may_fail(sqe) && strike(FAULT_OPERATION))
         replace(sqe, plan.error);
     else if (may_be_short(sqe) && strike(FAULT_SHORT))
