@@ -147,7 +147,8 @@ static int instant_main(void *arg)
     return 0;
 }
 
-/* The shard has other work all the time and never blocks: what overflowed is fetched all the same. */
+/* The shard has other work all the time and never blocks: what overflowed is fetched all the same.
+ */
 static int busy_main(void *arg)
 {
     static struct ouro_poll p[FLOOD];
