@@ -133,7 +133,7 @@ unsigned threads_settled(unsigned expected)
 {
     uint64_t end = ouro_now_precise_ns() + 10 * SEC;
 
-    while (threads_alive() != expected && ouro_now_precise_ns() < end)
+    while (threads_alive() > expected && ouro_now_precise_ns() < end)
         usleep(100);
     return threads_alive();
 }
@@ -148,7 +148,7 @@ int run_with(const struct ouro_options *options, ouro_task_fn *fn, void *arg)
         fprintf(stderr, "cannot start: %s\n", ouro_start_error());
     must_be(error, 0);
     must_be(open_descriptors(), descriptors);
-    must_be(threads_settled(threads), threads);
+    must(threads_settled(threads) <= threads);
     return value;
 }
 

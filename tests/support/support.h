@@ -77,7 +77,7 @@ void leftovers(char *text, size_t bytes);
 unsigned open_descriptors(void);
 unsigned threads_alive(void);
 
-/* The same, after a while in which it may become `expected`: a thread that was joined, or the
+/* The same, after a while in which it may fall to `expected`: a thread that was joined, or the
  * kernel's workers of a ring that was closed, are counted a little longer. */
 unsigned threads_settled(unsigned expected);
 
