@@ -38,7 +38,7 @@ static int start_and_tell(unsigned shards)
     int error = ouro_run(&o, never_main, NULL, NULL);
 
     must_be(open_descriptors(), descriptors);
-    must_be(threads_settled(threads), threads);
+    must(threads_settled(threads) <= threads);
     fprintf(stderr, "%s", ouro_start_error());
     return -error;
 }

@@ -25,7 +25,7 @@ static void refuse(const struct ouro_options *o, int error, const char *word)
     must_be(ran, 0);
     must_be(value, 77);
     must_be(open_descriptors(), descriptors);
-    must_be(threads_settled(threads), threads);
+    must(threads_settled(threads) <= threads);
     must_be(ouro_shard_count(), 0);
     if (strstr(ouro_start_error(), word) == NULL)
         fail_msg("'%s' does not say '%s'", ouro_start_error(), word);
