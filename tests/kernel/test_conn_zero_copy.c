@@ -89,7 +89,7 @@ static int close_in_flight_main(void *arg)
     turns(2);
     must_be(ouro_close(o.conn), 0);
     must(ouro_done(&z.op.future));
-    must(ouro_result(&z.op.future) < 0);
+    must(ouro_result(&z.op.future) != 0); /* cancelled, unless there was room after all */
     must(ouro_await(&z.released) >= 0);
     close(o.fd);
     return 0;

@@ -114,7 +114,7 @@ static int echo_main(void *arg)
  * truth. */
 static int send_all_main(void *arg)
 {
-    enum { SOME = 600 }; /* few enough for the socket to take, three bytes at a time */
+    enum { SOME = 200 }; /* few enough for the socket to take, three bytes at a time */
     const struct scene_call *c = arg;
     static uint8_t out[SOME], in[3 * SOME];
     struct ouro_send_all all;

@@ -210,7 +210,7 @@ size_t clog_up(ouro_conn conn)
         int n;
 
         ouro_send_start(&s, conn, zeros, sizeof zeros);
-        n = ouro_await_for(&s.op.future, 20 * MS);
+        n = ouro_await_for(&s.op.future, 50 * MS); /* longer than an answer is held back */
         if (n == -ETIMEDOUT)
             return sum;
         must(n > 0);
