@@ -200,22 +200,30 @@ void plain_recv(int fd, void *buf, size_t len)
     }
 }
 
+/* A sender that waits is woken when a good part of its buffer is free; a new one takes what little
+ * there is. So it is blocked when a new one has moved nothing, after the time in which an answer
+ * may be held back. */
 size_t clog_up(ouro_conn conn)
 {
     static const char zeros[65536];
     size_t sum = 0;
+    unsigned blocked = 0;
 
-    for (;;) {
+    while (blocked < 3) {
         struct ouro_send s;
         int n;
 
         ouro_send_start(&s, conn, zeros, sizeof zeros);
-        n = ouro_await_for(&s.op.future, 50 * MS); /* longer than an answer is held back */
-        if (n == -ETIMEDOUT)
-            return sum;
+        n = ouro_await_for(&s.op.future, blocked == 1 ? 50 * MS : 5 * MS);
+        if (n == -ETIMEDOUT) {
+            blocked++;
+            continue;
+        }
         must(n > 0);
         sum += (size_t)n;
+        blocked = 0;
     }
+    return sum;
 }
 
 /* --- the rest -------------------------------------------------------------------------------- */
