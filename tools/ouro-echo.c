@@ -109,6 +109,15 @@ static void echo_resume(struct ouro_task *task)
     OURO_END_WITH(task, e->n, echo_give_back(e));
 }
 
+static void echo_free_all(void)
+{
+    for (struct echo *e = echo_free, *next; e != NULL; e = next) {
+        next = e->next_free;
+        free(e);
+    }
+    echo_free = NULL;
+}
+
 static int echo_stackless(struct ouro_scope *scope, ouro_conn conn)
 {
     struct echo *e = echo_free;
@@ -178,6 +187,7 @@ static int serve(void *arg)
     ouro_listener_close(listener);
     ouro_scope_cancel(&scope);
     ouro_scope_leave(&scope);
+    echo_free_all();
     snapshot(NULL);
     return error == -ECANCELED ? 0 : error;
 }
