@@ -179,7 +179,7 @@ int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
     int error;
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (fn == NULL)
         return -EINVAL;
     e.caller = s->number;

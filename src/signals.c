@@ -144,9 +144,9 @@ int ouro_signal_start(struct ouro_signal_wait *wait, uint64_t set)
 
     if (wait == NULL)
         return -EINVAL;
-    op_refuse(&wait->op, -EPERM);
+    op_refuse(&wait->op, s == NULL ? -OURO_ENOSHARD : -OURO_EOTHERSHARD);
     if (s == NULL || s->number != 0)
-        return -EPERM;
+        return wait->op.future.result;
     wait->op.future.result = -EINVAL;
     if (set == 0 || (set & ~signals.handled) != 0)
         return -EINVAL;

@@ -267,5 +267,5 @@ unsigned ouro_shard_count(void)
 
 int ouro_current_shard(void)
 {
-    return shard_self != NULL ? (int)shard_self->number : -EPERM;
+    return shard_self != NULL ? (int)shard_self->number : -OURO_ENOSHARD;
 }

@@ -5,9 +5,10 @@
  *   shard     one pinned thread with its own io_uring; everything made on a shard belongs to it
  *   task      a fiber (has a stack) or a stackless task (a state machine in the caller's struct)
  *   owner     the shard that made a thing; unless a name ends in `_remote`, a call is for the owner
- *             only and gives -EPERM on a thread that is no shard and -EBADF for another shard's
- * handle wait      a call that may suspend the calling fiber; other tasks of the shard run
- * meanwhile release   a call that gives something back; it is not cancellable
+ *             only: -OURO_ENOSHARD on a thread that is no shard, -OURO_EOTHERSHARD for a handle of
+ *             another shard
+ *   wait      a call that may suspend the calling fiber; other tasks of the shard run meanwhile
+ *   release   a call that gives something back; it is not cancellable
  *
  * Errors are returned as negative errno values; the global errno is never the result of a call.
  */
@@ -36,6 +37,13 @@
 #define OURO_VERSION_MAJOR 0
 #define OURO_VERSION_MINOR 1
 #define OURO_VERSION_PATCH 0
+
+/* Errors that errno has no word for; returned negated, like errno values, whose numbers end at
+ * 4095. ouro_strerror() has their texts. */
+enum ouro_error_code {
+    OURO_ENOSHARD = 10001,    /* called on a thread that is no shard, or outside of any task */
+    OURO_EOTHERSHARD = 10002, /* the thing belongs to another shard */
+};
 
 /* No deadline, no time-out. */
 #define OURO_FOREVER UINT64_MAX

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: listeners, connections, receive sources.
  *
- * Handles are values of slot + generation, checked at every call: a stale one, or one of another
- * shard, gives -EBADF. A slot is reused only after every operation on it has completed.
+ * Handles are values of slot + generation, checked at every call: a stale one gives -EBADF, one of
+ * another shard -OURO_EOTHERSHARD. A slot is reused only after every operation on it has completed.
  *
  * Every waiting call exists once, as ouro_X_start(struct ouro_X *, …), with the fiber form beside
  * it. A start returns nothing: what is wrong is the result of the future, which is then DONE at
  * once. From start to DONE the struct and the buffers are the kernel's (ouro/future.h). Results are
- * bytes or -errno; for every start: -EPERM off a shard, -EBADF, -EINVAL (NULL, a length over
- * INT32_MAX), -ECANCELED. Only the errors that mean something beyond the man page of the system
- * call are named below.
+ * bytes or -errno; for every start: -OURO_ENOSHARD off a shard, -EBADF,
+ * -OURO_EOTHERSHARD, -EINVAL (NULL, a length over INT32_MAX), -ECANCELED. Only the errors that mean
+ * something beyond the man page of the system call are named below.
  */
 #ifndef OURO_NET_H
 #define OURO_NET_H

@@ -82,7 +82,7 @@ OURO_API void ouro_stop(void);
 /* True from the moment a stop was asked for. From any thread. */
 OURO_API bool ouro_stopping(void);
 
-/* The calling thread's shard number, -EPERM off shards. */
+/* The calling thread's shard number, -OURO_ENOSHARD off shards. */
 OURO_API int ouro_current_shard(void);
 
 /* How many shards run, 0 when none does. From any thread. */
@@ -97,7 +97,7 @@ struct ouro_each_result {
 /* Runs fn(arg) as a fiber named `name` in each shard's root scope and waits until all have
  * returned. The result is the first error among their values (lowest shard), else 0; `results` (may
  * be NULL) gets each. When the caller is cancelled those fibers are cancelled, and their end is
- * awaited. `arg` is shared. Fiber only. Errors of its own: -EPERM, -EINVAL, -ENOMEM. */
+ * awaited. `arg` is shared. Fiber only. Errors of its own: -OURO_ENOSHARD, -EINVAL, -ENOMEM. */
 OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
                                 struct ouro_each_result *results /* [ouro_shard_count()] */);
 
@@ -108,7 +108,8 @@ OURO_API int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
  * one: then fn is not called. */
 OURO_API int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *name);
 
-/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only (-EPERM);
+/* Waiting for a signal is a future; its result is the signal's number. Shard 0 only
+ * (-OURO_EOTHERSHARD);
  * SIGINT, SIGTERM and options.signals only (-EINVAL). They are taken from a signalfd; while someone
  * waits for SIGINT or SIGTERM the default stop is not done. Signals that come while nobody waits
  * but someone did before are kept (one each). */
@@ -157,7 +158,7 @@ struct ouro_counters {
 #undef OURO_COUNTER_FIELD
 };
 
-/* The calling shard's counters. -EPERM off shards. */
+/* The calling shard's counters. -OURO_ENOSHARD off shards. */
 OURO_API int ouro_counters(struct ouro_counters *out);
 
 /* The deepest use of fiber stacks by task name, on the calling shard (options.track_stack_use):

@@ -86,9 +86,9 @@ struct ouro_spawn_options {
 /* Spawns a fiber in `scope` (NULL: the shard's root scope, joined when the runtime stops).
  * `arg_bytes` bytes at `arg` are copied onto the new stack before the call returns, and fn gets the
  * copy; arg_bytes == 0 passes `arg` itself. The fiber runs after the caller next waits. At most
- * OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle. Errors: -EPERM no shard here,
- * -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN options.max_fibers live, -ECANCELED the
- * scope is cancelled or the runtime stops. */
+ * OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle. Errors: -OURO_ENOSHARD no
+ * shard here, -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN options.max_fibers live,
+ * -ECANCELED the scope is cancelled or the runtime stops. */
 #define OURO_SPAWN_ARG_MAX 1024
 OURO_API OURO_NODISCARD int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes,
@@ -233,7 +233,7 @@ OURO_API bool ouro_should_yield(void);
 
 /* Starts a stackless task whose struct the caller provides. The struct must be zeroed, or a task
  * that has ended. `name` must outlive it. It first runs after the caller next waits. Errors:
- * -EPERM, -EINVAL, -EBUSY (still running), -ECANCELED (the scope is cancelled). */
+ * -OURO_ENOSHARD, -EINVAL, -EBUSY (still running), -ECANCELED (the scope is cancelled). */
 OURO_API OURO_NODISCARD int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
                                             void (*resume)(struct ouro_task *), const char *name);
 
@@ -302,8 +302,8 @@ struct ouro_scope {
     bool shielded; /* opened inside of a shield */
 };
 
-/* Opens a scope in the running task. Errors: -EPERM, -EINVAL (NULL, unknown flags), -ECANCELED (the
- * task is cancelled). */
+/* Opens a scope in the running task. Errors: -OURO_ENOSHARD, -EINVAL (NULL, unknown flags),
+ * -ECANCELED (the task is cancelled). */
 OURO_API OURO_NODISCARD int ouro_scope_enter(struct ouro_scope *scope, unsigned flags);
 
 /* Joins every task in the scope and closes it. A release: not cut short; a cancelled owner has

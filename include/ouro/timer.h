@@ -37,8 +37,8 @@ static inline uint64_t ouro_after_ns(uint64_t ns)
 }
 
 /* Starts a timer that fires at `deadline_ns`; one in the past fires in the next turn, OURO_FOREVER
- * never. Errors, also as the future's result: -EPERM, -EINVAL (NULL), -EBUSY (it is pending),
- * -ECANCELED, -ENOMEM. */
+ * never. Errors, also as the future's result: -OURO_ENOSHARD, -EINVAL (NULL), -EBUSY (it is
+ * pending), -ECANCELED, -ENOMEM. */
 OURO_API int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns);
 
 /* Starts one that fires `ns` from now. */
@@ -47,7 +47,7 @@ OURO_API int ouro_sleep_start(struct ouro_timer *timer, uint64_t ns);
 /* Stops a timer: it is DONE with -ECANCELED when this returns, or with 0 if it fired before. */
 OURO_API void ouro_timer_cancel(struct ouro_timer *timer);
 
-/* Suspends the fiber. 0, -ECANCELED, -EPERM. */
+/* Suspends the fiber. 0, -ECANCELED, -OURO_ENOSHARD. */
 OURO_API int ouro_sleep(uint64_t ns);
 OURO_API int ouro_sleep_until(uint64_t deadline_ns);
 

@@ -42,7 +42,7 @@ int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns)
     bool asked = false, expired = false;
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (f == NULL || f->state == OURO_IDLE)
         return -EINVAL;
     if (f->state == OURO_DONE)
@@ -74,7 +74,7 @@ int ouro_await_slow(struct ouro_future *f)
     struct ouro_task *self = waiting_fiber(s);
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (f == NULL || f->state == OURO_IDLE)
         return -EINVAL;
     while (f->state != OURO_DONE) {
@@ -130,7 +130,7 @@ int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadli
     int error = 0;
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (count_set(futures, n) < 0)
         return -EINVAL;
     deadline_start(s, &timer, self, deadline_ns);
@@ -171,7 +171,7 @@ int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadli
     int result;
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (count_set(futures, n) <= 0)
         return -EINVAL;
     deadline_start(s, &timer, self, deadline_ns);

@@ -32,7 +32,7 @@ int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns)
     if (timer == NULL)
         return -EINVAL;
     if (s == NULL)
-        return timer_refuse(timer, -EPERM);
+        return timer_refuse(timer, -OURO_ENOSHARD);
     if (wheel_node_pending(&timer->node))
         return -EBUSY;
     if (task_cancelled(s->current))

@@ -77,7 +77,7 @@ static void start(struct ouro_close *c, uint64_t id, enum slot_kind kind, const 
     struct slot *slot = s != NULL ? slots_find(&s->slots, id, kind) : NULL;
 
     if (slot == NULL)
-        op_refuse(&c->op, s == NULL ? -EPERM : -EBADF);
+        op_refuse(&c->op, s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, id));
     else
         close_slot_start(c, slot, place);
 }
@@ -107,10 +107,10 @@ int ouro_close(ouro_conn conn)
     struct ouro_close c;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     slot = slots_find(&s->slots, conn.id, SLOT_CONN);
     if (slot == NULL)
-        return -EBADF;
+        return slots_missing(&s->slots, conn.id);
     if (slot->inflight == 0) {
         op_close_detached(s, slot);
         return 0;

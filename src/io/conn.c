@@ -164,8 +164,9 @@ static void send_all_resume(struct ouro_task *task)
 static int missing(struct shard *s, ouro_conn conn)
 {
     if (s == NULL)
-        return -EPERM;
-    return slots_find(&s->slots, conn.id, SLOT_CONN) == NULL ? -EBADF : 0;
+        return -OURO_ENOSHARD;
+    return slots_find(&s->slots, conn.id, SLOT_CONN) == NULL ? slots_missing(&s->slots, conn.id)
+                                                             : 0;
 }
 
 void ouro_send_all_start(struct ouro_send_all *a, ouro_conn conn, const void *buf, size_t len)

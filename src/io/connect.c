@@ -134,7 +134,9 @@ void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
                         const struct ouro_socket_options *options)
 {
     struct shard *s = shard_self;
-    int error = s == NULL ? -EPERM : addr == NULL ? -EINVAL : sockopt_take(&c->options, options);
+    int error = s == NULL      ? -OURO_ENOSHARD
+                : addr == NULL ? -EINVAL
+                               : sockopt_take(&c->options, options);
 
     c->conn.id = 0;
     c->option = 0;

@@ -67,7 +67,7 @@ void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mo
     o->promised = false;
     o->file.id = 0;
     if (s == NULL || path == NULL) {
-        op_refuse(&o->op, s == NULL ? -EPERM : -EINVAL);
+        op_refuse(&o->op, s == NULL ? -OURO_ENOSHARD : -EINVAL);
         return;
     }
     call_start(s, (struct call *)&o->op, open_resume, "open", CALLER, false);

@@ -32,9 +32,11 @@ static struct listener *find(ouro_listener listener)
     return slot != NULL ? slot->object : NULL;
 }
 
-static int missing(void)
+static int missing(ouro_listener listener)
 {
-    return shard_self == NULL ? -EPERM : -EBADF;
+    struct shard *s = shard_self;
+
+    return s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, listener.id);
 }
 
 static int take_options(struct ouro_listen_options *out, const struct ouro_listen_options *in)
@@ -93,7 +95,7 @@ int ouro_listen(ouro_listener *out, const struct ouro_addr *addr,
     int fd, error;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (out == NULL || addr == NULL)
         return -EINVAL;
     error = take_options(&o, options);
@@ -140,7 +142,7 @@ int ouro_listener_adopt(ouro_listener *out, int fd, const struct ouro_listen_opt
     socklen_t len = sizeof listening;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (out == NULL)
         return -EINVAL;
     error = take_options(&o, options);
@@ -178,7 +180,7 @@ int ouro_listener_addr(ouro_listener listener, struct ouro_addr *out)
     struct listener *l = find(listener);
 
     if (l == NULL)
-        return missing();
+        return missing(listener);
     if (out == NULL)
         return -EINVAL;
     *out = l->bound;
@@ -192,7 +194,8 @@ struct ouro_future *ouro_accept_ready(ouro_listener listener)
 
     if (l != NULL)
         return &l->source.ready;
-    stale = (struct ouro_future){.result = missing(), .state = OURO_DONE, .kind = KIND_EVENT};
+    stale =
+        (struct ouro_future){.result = missing(listener), .state = OURO_DONE, .kind = KIND_EVENT};
     return &stale;
 }
 
@@ -201,7 +204,7 @@ int ouro_accept_take(ouro_listener listener, ouro_conn *out)
     struct listener *l = find(listener);
 
     if (l == NULL)
-        return missing();
+        return missing(listener);
     if (out == NULL)
         return -EINVAL;
     out->id = 0;
@@ -236,7 +239,7 @@ static int stop(struct shard *s, struct listener *l)
         return 0;
     self = fiber_running(s, "ouro_accept_stop");
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     future_init(&drained, KIND_EVENT);
     slot->drained = &drained;
     while (slot->inflight != 0) { /* a release: not cut short */
@@ -253,7 +256,7 @@ int ouro_accept_stop(ouro_listener listener)
 {
     struct listener *l = find(listener);
 
-    return l != NULL ? stop(shard_self, l) : missing();
+    return l != NULL ? stop(shard_self, l) : missing(listener);
 }
 
 int ouro_accept_drain(ouro_listener listener, ouro_conn *out)
@@ -264,7 +267,7 @@ int ouro_accept_drain(ouro_listener listener, ouro_conn *out)
     int fd, error;
 
     if (l == NULL)
-        return missing();
+        return missing(listener);
     if (out == NULL || !l->source.stopped || l->source.slot->inflight != 0)
         return -EINVAL;
     if (l->source.queued != 0)
@@ -295,7 +298,7 @@ int ouro_listener_close(ouro_listener listener)
     int error;
 
     if (l == NULL)
-        return missing();
+        return missing(listener);
     l->source.slot->closing = true; /* from here on the handle is stale */
     error = stop(s, l);
     if (error != 0) {
@@ -322,7 +325,7 @@ int ouro_conn_adopt(ouro_conn *out, int fd)
     socklen_t len = sizeof type;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (out == NULL)
         return -EINVAL;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)

@@ -84,7 +84,7 @@ static int ordinary(struct shard *s, ouro_conn conn, bool *borrowed)
 
     slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
     if (slot == NULL)
-        return s == NULL ? -EPERM : -EBADF;
+        return s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, conn.id);
     *borrowed = !slot->direct;
     if (!slot->direct)
         return slot->fd;
@@ -168,7 +168,7 @@ int ouro_conn_give_out(ouro_conn conn)
     int fd;
 
     if (slot == NULL)
-        return s == NULL ? -EPERM : -EBADF;
+        return s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, conn.id);
     if (slot->inflight != 0)
         return -EBUSY;
     fd = ordinary(s, conn, &borrowed);

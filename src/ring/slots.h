@@ -23,6 +23,7 @@
 #ifndef RING_SLOTS_H
 #define RING_SLOTS_H
 
+#include <errno.h>
 #include "base/check.h"
 #include "ring/ring.h"
 
@@ -87,6 +88,14 @@ static inline struct slot *slots_find(struct slots *t, uint64_t id, enum slot_ki
     if (OURO_UNLIKELY(i >= t->count || s->id != id || s->kind != kind || s->closing))
         return NULL;
     return s;
+}
+
+/* Why a handle opens no slot. */
+static inline int slots_missing(const struct slots *t, uint64_t id)
+{
+    bool foreign = id >> 36 != 0 && (id >> 24 & 0xfff) != t->shard;
+
+    return foreign ? -OURO_EOTHERSHARD : -EBADF;
 }
 
 /* Aims an SQE at the slot's descriptor. */

@@ -288,7 +288,7 @@ int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn, const void *arg,
     int error;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     scope = scope != NULL ? scope : &s->root;
     error = spawn_check(s, scope, fn, arg, arg_bytes, o);
     if (error != 0)
@@ -326,7 +326,7 @@ int ouro_join_start(struct ouro_join *join, ouro_fiber fiber)
 {
     struct shard *s = shard_self;
     struct fiber_handle *x = s != NULL ? handle_find(s, fiber) : NULL;
-    int error = s == NULL ? -EPERM : x == NULL ? -ESRCH : 0;
+    int error = s == NULL ? -OURO_ENOSHARD : x == NULL ? -ESRCH : 0;
 
     if (join == NULL)
         return -EINVAL;
@@ -356,7 +356,7 @@ int ouro_fiber_cancel(ouro_fiber fiber)
     struct fiber_handle *x;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     x = handle_find(s, fiber);
     if (x == NULL || x->fiber == NULL)
         return -ESRCH;
@@ -370,7 +370,7 @@ int ouro_yield(void)
     struct ouro_task *self = s != NULL ? fiber_running(s, "ouro_yield") : NULL;
 
     if (self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (task_cancelled(self))
         return -ECANCELED;
     task_push(s, self);
@@ -383,7 +383,7 @@ int ouro_stack_use(void (*each)(void *ctx, const char *name, size_t bytes), void
     struct shard *s = shard_self;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (each == NULL)
         return -EINVAL;
     for (uint32_t i = 0; i < s->stack_uses; i++)

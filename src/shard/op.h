@@ -48,7 +48,7 @@ static inline struct io_uring_sqe *op_begin(struct shard *s, struct ouro_op *op,
     struct io_uring_sqe *sqe;
 
     if (OURO_UNLIKELY(s == NULL)) {
-        op_refuse(op, -EPERM);
+        op_refuse(op, -OURO_ENOSHARD);
         return NULL;
     }
     if (OURO_UNLIKELY(task_cancelled(s->current))) {
@@ -75,7 +75,7 @@ static inline struct io_uring_sqe *op_begin_on(struct shard *s, struct ouro_op *
 
     *slot = s != NULL ? slots_find(&s->slots, handle, kind) : NULL;
     if (OURO_UNLIKELY(s != NULL && *slot == NULL)) {
-        op_refuse(op, -EBADF);
+        op_refuse(op, slots_missing(&s->slots, handle));
         return NULL;
     }
     sqe = op_begin(s, op, opcode, place);

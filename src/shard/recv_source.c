@@ -273,11 +273,11 @@ int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint3
     op_refuse(&source->op, -EINVAL);
     future_init(&source->ready, KIND_EVENT);
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (task_cancelled(s->current))
         return -ECANCELED;
     if (slots_find(&s->slots, conn.id, SLOT_CONN) == NULL)
-        return -EBADF;
+        return slots_missing(&s->slots, conn.id);
     op_init(s, &source->op, KIND_SOURCE, __builtin_return_address(0));
     source->hold_max = hold_max != 0 ? hold_max : HOLD_DEFAULT;
     source->flags = OPEN;
@@ -294,7 +294,7 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
     if (r == NULL || out == NULL)
         return -EINVAL;
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (task_cancelled(s->current))
         return -ECANCELED;
     if (r->queued == 0)
@@ -376,7 +376,7 @@ int ouro_recv_source_close(struct ouro_recv_source *r)
     struct ouro_task *self;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (r == NULL)
         return -EINVAL;
     if ((r->flags & OPEN) == 0)

@@ -20,7 +20,7 @@ int ouro_scope_enter(struct ouro_scope *scope, unsigned flags)
         return -EINVAL;
     scope_init(scope, flags); /* refused or not, it can be cancelled and left */
     if (s == NULL || s->current == &s->idle_task)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if ((flags & ~(unsigned)OURO_SCOPE_FAIL_FAST) != 0)
         return -EINVAL;
     if (task_cancelled(s->current))
@@ -85,7 +85,7 @@ int ouro_scope_close(struct ouro_scope *scope)
     struct shard *s = shard_self;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (scope == NULL || scope->op.pprev == NULL)
         return -EINVAL;
     if (scope->live != 0)
@@ -102,7 +102,7 @@ int ouro_scope_leave(struct ouro_scope *scope)
     struct ouro_task *self;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (scope == NULL || scope->op.pprev == NULL)
         return -EINVAL;
     self = fiber_running(s, "ouro_scope_leave");

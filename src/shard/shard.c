@@ -204,7 +204,7 @@ void shard_counters(const struct shard *s, struct ouro_counters *out)
 int ouro_counters(struct ouro_counters *out)
 {
     if (shard_self == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (out == NULL)
         return -EINVAL;
     shard_counters(shard_self, out);

@@ -117,7 +117,7 @@ int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
     int error;
 
     if (s == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (task == NULL || resume == NULL)
         return -EINVAL;
     if (task->state != OURO_TASK_NONE && task->state != OURO_TASK_ENDED)
@@ -158,7 +158,7 @@ int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task)
     if (join == NULL)
         return -EINVAL;
     *join = (struct ouro_join){0};
-    op_refuse(&join->op, s == NULL ? -EPERM : -EINVAL);
+    op_refuse(&join->op, s == NULL ? -OURO_ENOSHARD : -EINVAL);
     if (s == NULL || task == NULL || task->state == OURO_TASK_NONE)
         return join->op.future.result;
     if (task->state == OURO_TASK_ENDED) {
@@ -222,7 +222,7 @@ int ouro_task_set_name(const char *name)
     struct ouro_task *t = ouro_current_task();
 
     if (t == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if (name == NULL)
         return -EINVAL;
     t->name = name;
@@ -241,7 +241,7 @@ int ouro_shield_enter(void)
     struct ouro_task *t = ouro_current_task();
 
     if (t == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if ((t->flags & TASK_SHIELD_MASK) == TASK_SHIELD_MASK)
         return -EOVERFLOW;
     t->flags = (uint8_t)(t->flags + TASK_SHIELD_ONE);
@@ -253,7 +253,7 @@ int ouro_shield_leave(void)
     struct ouro_task *t = ouro_current_task();
 
     if (t == NULL)
-        return -EPERM;
+        return -OURO_ENOSHARD;
     if ((t->flags & TASK_SHIELD_MASK) == 0)
         return -EINVAL;
     t->flags = (uint8_t)(t->flags - TASK_SHIELD_ONE);

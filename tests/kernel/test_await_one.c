@@ -141,11 +141,11 @@ static void off_shard(void **state)
 
     (void)state;
     t.future.state = OURO_PENDING;
-    assert_int_equal(ouro_await(&t.future), -EPERM);
-    assert_int_equal(ouro_await_until(&t.future, 0), -EPERM);
-    assert_int_equal(ouro_await_for(&t.future, 0), -EPERM);
-    assert_int_equal(ouro_await_all(&f, 1, 0), -EPERM);
-    assert_int_equal(ouro_await_any(&f, 1, 0), -EPERM);
+    assert_int_equal(ouro_await(&t.future), -OURO_ENOSHARD);
+    assert_int_equal(ouro_await_until(&t.future, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_await_for(&t.future, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_await_all(&f, 1, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_await_any(&f, 1, 0), -OURO_ENOSHARD);
     ouro_cancel(&t.future);
     assert_int_equal(t.future.state, OURO_PENDING);
 }

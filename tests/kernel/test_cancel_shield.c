@@ -126,8 +126,8 @@ static int scopes_main(void *arg)
 static void off_shard(void **state)
 {
     (void)state;
-    assert_int_equal(ouro_shield_enter(), -EPERM);
-    assert_int_equal(ouro_shield_leave(), -EPERM);
+    assert_int_equal(ouro_shield_enter(), -OURO_ENOSHARD);
+    assert_int_equal(ouro_shield_leave(), -OURO_ENOSHARD);
 }
 
 ON_ONE_SHARD(waits)

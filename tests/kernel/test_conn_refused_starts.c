@@ -93,7 +93,7 @@ static int bad_handles_main(void *arg)
     submitted = counters_now().submitted;
     for (size_t i = 0; i < 6; i++)
         for (int what = 0; what < STARTS; what++)
-            refused(what, none[i], buf, sizeof buf, -EBADF);
+            refused(what, none[i], buf, sizeof buf, i == 5 ? -OURO_EOTHERSHARD : -EBADF);
     turns(3);
     must_be(counters_now().submitted, submitted);
     pair_close(&p);
@@ -171,10 +171,10 @@ static int use_foreign(void *arg)
     if (ouro_current_shard() == 0)
         return 0;
     for (int what = 0; what < STARTS; what++)
-        refused(what, foreign, buf, sizeof buf, -EBADF);
-    must_be(ouro_close(foreign), -EBADF);
-    must_be(ouro_close_reset(foreign), -EBADF);
-    must_be(ouro_conn_give_out(foreign), -EBADF);
+        refused(what, foreign, buf, sizeof buf, -OURO_EOTHERSHARD);
+    must_be(ouro_close(foreign), -OURO_EOTHERSHARD);
+    must_be(ouro_close_reset(foreign), -OURO_EOTHERSHARD);
+    must_be(ouro_conn_give_out(foreign), -OURO_EOTHERSHARD);
     return 0;
 }
 
@@ -239,32 +239,32 @@ static void off_a_shard(void **state)
 
     (void)state;
     for (int what = 0; what < STARTS; what++)
-        refused(what, (ouro_conn){UINT64_C(1) << 36}, buf, sizeof buf, -EPERM);
-    assert_int_equal(ouro_recv(c, buf, 1), -EPERM);
-    assert_int_equal(ouro_close(c), -EPERM);
-    assert_int_equal(ouro_close_reset(c), -EPERM);
-    assert_int_equal(ouro_connect(&c, &a, NULL, OURO_FOREVER), -EPERM);
+        refused(what, (ouro_conn){UINT64_C(1) << 36}, buf, sizeof buf, -OURO_ENOSHARD);
+    assert_int_equal(ouro_recv(c, buf, 1), -OURO_ENOSHARD);
+    assert_int_equal(ouro_close(c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_close_reset(c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_connect(&c, &a, NULL, OURO_FOREVER), -OURO_ENOSHARD);
     assert_int_equal(c.id, 0);
-    assert_int_equal(ouro_listen(&l, &a, NULL), -EPERM);
-    assert_int_equal(ouro_listener_adopt(&l, 0, NULL), -EPERM);
-    assert_int_equal(ouro_listener_addr(l, &a), -EPERM);
-    assert_int_equal(ouro_accept(l, &c), -EPERM);
-    assert_int_equal(ouro_accept_take(l, &c), -EPERM);
-    assert_int_equal(ouro_accept_drain(l, &c), -EPERM);
-    assert_int_equal(ouro_accept_stop(l), -EPERM);
-    assert_int_equal(ouro_listener_close(l), -EPERM);
-    assert_int_equal(ouro_result(ouro_accept_ready(l)), -EPERM);
-    assert_int_equal(ouro_conn_adopt(&c, 0), -EPERM);
-    assert_int_equal(ouro_conn_give_out(c), -EPERM);
-    assert_int_equal(ouro_peer_addr(c, &a), -EPERM);
-    assert_int_equal(ouro_local_addr(c, &a), -EPERM);
-    assert_int_equal(ouro_setsockopt(c, 1, 1, buf, 4), -EPERM);
-    assert_int_equal(ouro_getsockopt(c, 1, 1, buf, &len), -EPERM);
-    assert_int_equal(ouro_recv_source_open(&source, c, 0), -EPERM);
-    assert_int_equal(ouro_recv_take(&source, &b), -EPERM);
-    assert_int_equal(ouro_recv_source_close(&source), -EPERM);
-    assert_int_equal(ouro_poll(0, POLLIN), -EPERM);
-    assert_int_equal(ouro_counters(&counters), -EPERM);
+    assert_int_equal(ouro_listen(&l, &a, NULL), -OURO_ENOSHARD);
+    assert_int_equal(ouro_listener_adopt(&l, 0, NULL), -OURO_ENOSHARD);
+    assert_int_equal(ouro_listener_addr(l, &a), -OURO_ENOSHARD);
+    assert_int_equal(ouro_accept(l, &c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_accept_take(l, &c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_accept_drain(l, &c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_accept_stop(l), -OURO_ENOSHARD);
+    assert_int_equal(ouro_listener_close(l), -OURO_ENOSHARD);
+    assert_int_equal(ouro_result(ouro_accept_ready(l)), -OURO_ENOSHARD);
+    assert_int_equal(ouro_conn_adopt(&c, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_conn_give_out(c), -OURO_ENOSHARD);
+    assert_int_equal(ouro_peer_addr(c, &a), -OURO_ENOSHARD);
+    assert_int_equal(ouro_local_addr(c, &a), -OURO_ENOSHARD);
+    assert_int_equal(ouro_setsockopt(c, 1, 1, buf, 4), -OURO_ENOSHARD);
+    assert_int_equal(ouro_getsockopt(c, 1, 1, buf, &len), -OURO_ENOSHARD);
+    assert_int_equal(ouro_recv_source_open(&source, c, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_recv_take(&source, &b), -OURO_ENOSHARD);
+    assert_int_equal(ouro_recv_source_close(&source), -OURO_ENOSHARD);
+    assert_int_equal(ouro_poll(0, POLLIN), -OURO_ENOSHARD);
+    assert_int_equal(ouro_counters(&counters), -OURO_ENOSHARD);
     ouro_recv_source_stop(&source);
     ouro_buf_release(&b);
     ouro_buf_release(NULL);

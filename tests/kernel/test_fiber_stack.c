@@ -143,7 +143,7 @@ static void use(void **state)
     (void)state;
     o.track_stack_use = true;
     assert_int_equal(run_with(&o, use_main, NULL), 0);
-    assert_int_equal(ouro_stack_use(take_use, NULL), -EPERM);
+    assert_int_equal(ouro_stack_use(take_use, NULL), -OURO_ENOSHARD);
 }
 
 /* Not asked for: nothing is kept. */

@@ -210,9 +210,9 @@ static int use_foreign(void *arg)
     (void)arg;
     if (ouro_current_shard() == 0)
         return 0;
-    must_be(ouro_read(foreign, in, 1, 0), -EBADF);
-    must_be(ouro_fsync(foreign), -EBADF);
-    must_be(ouro_file_close(foreign), -EBADF);
+    must_be(ouro_read(foreign, in, 1, 0), -OURO_EOTHERSHARD);
+    must_be(ouro_fsync(foreign), -OURO_EOTHERSHARD);
+    must_be(ouro_file_close(foreign), -OURO_EOTHERSHARD);
     return 0;
 }
 
@@ -260,15 +260,15 @@ static void off_a_shard(void **state)
     char in[4];
 
     (void)state;
-    assert_int_equal(ouro_open(&f, "/dev/null", O_RDONLY, 0), -EPERM);
+    assert_int_equal(ouro_open(&f, "/dev/null", O_RDONLY, 0), -OURO_ENOSHARD);
     assert_int_equal(f.id, 0);
-    assert_int_equal(ouro_read(f, in, 1, 0), -EPERM);
-    assert_int_equal(ouro_write(f, in, 1, 0), -EPERM);
-    assert_int_equal(ouro_readv(f, NULL, 0, 0), -EPERM);
-    assert_int_equal(ouro_writev(f, NULL, 0, 0), -EPERM);
-    assert_int_equal(ouro_fsync(f), -EPERM);
-    assert_int_equal(ouro_fdatasync(f), -EPERM);
-    assert_int_equal(ouro_file_close(f), -EPERM);
+    assert_int_equal(ouro_read(f, in, 1, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_write(f, in, 1, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_readv(f, NULL, 0, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_writev(f, NULL, 0, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_fsync(f), -OURO_ENOSHARD);
+    assert_int_equal(ouro_fdatasync(f), -OURO_ENOSHARD);
+    assert_int_equal(ouro_file_close(f), -OURO_ENOSHARD);
 }
 
 ON_ONE_SHARD(errors)

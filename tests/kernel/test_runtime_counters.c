@@ -122,7 +122,7 @@ static void messages(void **state)
 static void refused(void **state)
 {
     (void)state;
-    assert_int_equal(ouro_counters(&before), -EPERM);
+    assert_int_equal(ouro_counters(&before), -OURO_ENOSHARD);
 }
 
 static int null_main(void *arg)

@@ -178,7 +178,7 @@ ON_ALL(any_moment)
 static void off_shard(void **state)
 {
     (void)state;
-    assert_int_equal(ouro_on_each_shard(inner, NULL, NULL, NULL), -EPERM);
+    assert_int_equal(ouro_on_each_shard(inner, NULL, NULL, NULL), -OURO_ENOSHARD);
 }
 
 int main(void)

@@ -25,7 +25,7 @@ static int counts(void *arg)
 static void *spawner(void *arg)
 {
     (void)arg;
-    must_be(ouro_current_shard(), -EPERM);
+    must_be(ouro_current_shard(), -OURO_ENOSHARD);
     for (unsigned i = 0; i < EACH; i++) {
         unsigned shard = i % SHARDS;
         int error;

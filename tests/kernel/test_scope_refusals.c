@@ -108,9 +108,9 @@ static void off_shard(void **state)
     struct ouro_scope scope = {0};
 
     (void)state;
-    assert_int_equal(ouro_scope_enter(&scope, 0), -EPERM);
-    assert_int_equal(ouro_scope_leave(&scope), -EPERM);
-    assert_int_equal(ouro_scope_close(&scope), -EPERM);
+    assert_int_equal(ouro_scope_enter(&scope, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_scope_leave(&scope), -OURO_ENOSHARD);
+    assert_int_equal(ouro_scope_close(&scope), -OURO_ENOSHARD);
     ouro_scope_cancel(&scope);
 }
 

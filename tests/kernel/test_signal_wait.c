@@ -122,7 +122,7 @@ static int elsewhere(void *arg)
 static int shard_main(void *arg)
 {
     (void)arg;
-    must_be(ouro_on_each_shard(elsewhere, NULL, "elsewhere", NULL), -EPERM);
+    must_be(ouro_on_each_shard(elsewhere, NULL, "elsewhere", NULL), -OURO_EOTHERSHARD);
     return 0;
 }
 
@@ -181,7 +181,7 @@ static void left_alone(void **state)
     o.leave_signals = true;
     o.signals = USR1;
     assert_int_equal(run_with(&o, left_main, NULL), 0);
-    assert_int_equal(ouro_signal_start(&w, USR1), -EPERM);
+    assert_int_equal(ouro_signal_start(&w, USR1), -OURO_ENOSHARD);
 }
 
 int main(void)

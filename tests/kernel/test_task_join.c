@@ -204,9 +204,9 @@ static void off_shard(void **state)
     struct ouro_join j;
 
     (void)state;
-    assert_int_equal(ouro_join_start(&j, (ouro_fiber){1}), -EPERM);
-    assert_int_equal(ouro_fiber_cancel((ouro_fiber){1}), -EPERM);
-    assert_int_equal(ouro_task_join_start(&j, NULL), -EPERM);
+    assert_int_equal(ouro_join_start(&j, (ouro_fiber){1}), -OURO_ENOSHARD);
+    assert_int_equal(ouro_fiber_cancel((ouro_fiber){1}), -OURO_ENOSHARD);
+    assert_int_equal(ouro_task_join_start(&j, NULL), -OURO_ENOSHARD);
 }
 
 ON_ONE_SHARD(values)

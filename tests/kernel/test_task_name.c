@@ -64,8 +64,8 @@ static void outside(void **state)
     (void)state;
     assert_null(ouro_current_task());
     assert_string_equal(ouro_task_name(), "");
-    assert_int_equal(ouro_task_set_name("x"), -EPERM);
-    assert_int_equal(ouro_current_shard(), -EPERM);
+    assert_int_equal(ouro_task_set_name("x"), -OURO_ENOSHARD);
+    assert_int_equal(ouro_current_shard(), -OURO_ENOSHARD);
     assert_false(ouro_cancelled());
 }
 

@@ -190,8 +190,8 @@ static void off_shard(void **state)
     ouro_fiber f;
 
     (void)state;
-    assert_int_equal(ouro_spawn(NULL, count, NULL, 0), -EPERM);
-    assert_int_equal(ouro_spawn_joinable(NULL, count, NULL, 0, &f), -EPERM);
+    assert_int_equal(ouro_spawn(NULL, count, NULL, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_spawn_joinable(NULL, count, NULL, 0, &f), -OURO_ENOSHARD);
 }
 
 ON_ONE_SHARD(copied)

@@ -180,7 +180,7 @@ static void off_shard(void **state)
     struct sleeper x = {0};
 
     (void)state;
-    assert_int_equal(ouro_task_start(NULL, &x.task, sleeper_resume, "x"), -EPERM);
+    assert_int_equal(ouro_task_start(NULL, &x.task, sleeper_resume, "x"), -OURO_ENOSHARD);
     ouro_task_cancel(&x.task);
 }
 

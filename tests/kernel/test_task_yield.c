@@ -109,7 +109,7 @@ static int cancelled_main(void *arg)
 static void off_shard(void **state)
 {
     (void)state;
-    assert_int_equal(ouro_yield(), -EPERM);
+    assert_int_equal(ouro_yield(), -OURO_ENOSHARD);
     assert_false(ouro_should_yield());
 }
 

@@ -140,11 +140,11 @@ static void off_shard(void **state)
     struct ouro_timer t = {0};
 
     (void)state;
-    assert_int_equal(ouro_timer_start(&t, 0), -EPERM);
-    assert_int_equal(ouro_result(&t.future), -EPERM);
-    assert_int_equal(ouro_sleep_start(&t, 0), -EPERM);
-    assert_int_equal(ouro_sleep(0), -EPERM);
-    assert_int_equal(ouro_sleep_until(0), -EPERM);
+    assert_int_equal(ouro_timer_start(&t, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_result(&t.future), -OURO_ENOSHARD);
+    assert_int_equal(ouro_sleep_start(&t, 0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_sleep(0), -OURO_ENOSHARD);
+    assert_int_equal(ouro_sleep_until(0), -OURO_ENOSHARD);
     ouro_timer_cancel(&t);
 }
 
