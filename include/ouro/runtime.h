@@ -140,13 +140,19 @@ static inline int ouro_signal(uint64_t set)
     X(cancels, "cancellations asked of the kernel")                                                \
     X(resumes, "task resumptions")                                                                 \
     X(spawns, "fibers spawned")                                                                    \
+    X(fibers_refused, "spawns refused because max_fibers lived")                                   \
     X(timers_fired, "timers that fired")                                                           \
     X(accepts, "connections accepted")                                                             \
     X(accept_errors, "accepts that failed")                                                        \
+    X(accepts_paused, "times a listener stopped accepting because nobody took")                    \
+    X(descriptors_refused, "descriptors for which the table had no room")                          \
     X(buffers_dry, "times a receive found no provided buffer")                                     \
     X(buffers_grown, "times a buffer pool grew")                                                   \
-    X(receives_parked, "receive sources that waited for a buffer or for their consumer")           \
+    X(receives_parked, "times a receive source waited for a buffer")                               \
+    X(receives_paused, "times a receive source waited for its consumer")                           \
     X(messages, "messages taken from other shards and threads")                                    \
+    X(lanes_full, "messages that had to wait for room in a lane")                                  \
+    X(posts_refused, "messages of other threads that found the inbox full")                        \
     X(wakes_sent, "wake-ups written to sleeping shards")                                           \
     X(stacks_unguarded, "fiber stacks without a guard")                                            \
     X(leaked_tasks, "tasks that had not ended at the drain deadline")                              \

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/atomic.h"
+#include "base/limits.h"
 
-#define SPSC_CAPACITY 256u
-#define CACHE_LINE    64
+#define CACHE_LINE 64
 
 struct spsc {
     /* producer */
@@ -24,7 +24,7 @@ struct spsc {
     /* consumer */
     _Alignas(CACHE_LINE) _Atomic uint32_t head;
     uint32_t tail_seen;
-    _Alignas(CACHE_LINE) void *cell[SPSC_CAPACITY];
+    _Alignas(CACHE_LINE) void *cell[LANE_MESSAGES];
 };
 
 /* Producer only. False: full. */
@@ -32,12 +32,12 @@ static inline bool spsc_push(struct spsc *q, void *p)
 {
     uint32_t tail = load_relaxed(&q->tail); /* our own */
 
-    if (tail - q->head_seen == SPSC_CAPACITY) {
+    if (tail - q->head_seen == LANE_MESSAGES) {
         q->head_seen = load_acquire(&q->head); /* pairs with the release in spsc_pop() */
-        if (tail - q->head_seen == SPSC_CAPACITY)
+        if (tail - q->head_seen == LANE_MESSAGES)
             return false;
     }
-    q->cell[tail % SPSC_CAPACITY] = p;
+    q->cell[tail % LANE_MESSAGES] = p;
     store_release(&q->tail, tail + 1); /* pairs with the acquire in spsc_pop() */
     return true;
 }
@@ -53,7 +53,7 @@ static inline void *spsc_pop(struct spsc *q)
         if (head == q->tail_seen)
             return NULL;
     }
-    p = q->cell[head % SPSC_CAPACITY];
+    p = q->cell[head % LANE_MESSAGES];
     store_release(&q->head, head + 1); /* pairs with the acquire in spsc_push() */
     return p;
 }

@@ -28,7 +28,7 @@ static void ask_cancel_all(struct shard *s, const struct slot *slot)
 
 static struct slot *slot_of(struct ouro_close *c)
 {
-    return &shard_self->slots.slot[c->id & 0xffffff];
+    return &shard_self->slots.slot[handle_slot(c->id)];
 }
 
 static void close_step(struct ouro_close *c)

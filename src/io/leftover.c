@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REPORTS_MAX 16
-
 /* Each has a small task of its own, since none is left that could wait. */
 struct leftover {
     struct ouro_task task;
@@ -20,7 +18,7 @@ struct leftover {
 
 static struct slot *slot_of(struct shard *s, const struct leftover *x)
 {
-    return &s->slots.slot[x->id & 0xffffff];
+    return &s->slots.slot[handle_slot(x->id)];
 }
 
 static void describe(int fd, const struct slot *slot, char *text, size_t size)
@@ -104,7 +102,7 @@ void leftovers_close(struct shard *s, bool report_them)
         if (x == NULL)
             return; /* they end with the ring, and are counted */
         x->id = slot->id;
-        x->report = report_them && reports++ < REPORTS_MAX;
+        x->report = report_them && reports++ < REPORTED_LEFTOVERS;
         x->task =
             (struct ouro_task){.resume = resume, .name = "leftover", .flags = TASK_SHIELD_ONE};
         task_push(s, &x->task);

@@ -12,11 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG_DEFAULT 4096
-#define BACKLOG_MAX     65535 /* net.core.somaxconn goes no further */
-#define QUEUE_DEFAULT   1024
-#define QUEUE_MAX       65536
-
 struct listener {
     struct accept_source source;
     struct port *port;
@@ -45,20 +40,20 @@ static int take_options(struct ouro_listen_options *out, const struct ouro_liste
 
     *out = (struct ouro_listen_options){.size = sizeof *out};
     if (in != NULL) {
-        if (in->size != sizeof *in || in->backlog < 0 || in->queue_max > QUEUE_MAX)
+        if (in->size != sizeof *in || in->backlog < 0 || in->queue_max > ACCEPTED_MOST)
             return -EINVAL;
         *out = *in;
     }
     error = sockopt_take(&out->socket, in != NULL ? &in->socket : NULL);
     out->backlog = out->backlog != 0 ? out->backlog : BACKLOG_DEFAULT;
-    out->queue_max = out->queue_max != 0 ? out->queue_max : QUEUE_DEFAULT;
+    out->queue_max = out->queue_max != 0 ? out->queue_max : ACCEPTED_DEFAULT;
     return error;
 }
 
 /* What waits in the kernel's queue, and what comes while it takes that. */
 static uint32_t burst_of(const struct ouro_listen_options *o)
 {
-    uint32_t backlog = (uint32_t)(o->backlog < BACKLOG_MAX ? o->backlog : BACKLOG_MAX);
+    uint32_t backlog = (uint32_t)(o->backlog < BACKLOG_MOST ? o->backlog : BACKLOG_MOST);
 
     return backlog + backlog / 4 + 16;
 }
@@ -306,7 +301,7 @@ int ouro_listener_close(ouro_listener listener)
         return error;
     }
     while (accept_source_take(s, &l->source, &id) == 0)
-        op_close_detached(s, &s->slots.slot[id & 0xffffff]);
+        op_close_detached(s, &s->slots.slot[handle_slot(id)]);
     ready = &l->source.ready;
     if (ready->state != OURO_DONE)
         future_complete(s, ready, -EBADF); /* who still waits finds a stale handle */
@@ -364,7 +359,7 @@ static void leftover_resume(struct ouro_task *task)
         x->listener->source.slot->drained = NULL;
     }
     while (accept_source_take(s, &x->listener->source, &id) == 0)
-        op_close_detached(s, &s->slots.slot[id & 0xffffff]);
+        op_close_detached(s, &s->slots.slot[handle_slot(id)]);
     port_close(s->number, x->listener->port);
     close_slot_start(&x->close, x->listener->source.slot, NULL);
     OURO_AWAIT(task, &x->close.op.future);

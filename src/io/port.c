@@ -17,8 +17,8 @@
 struct port {
     struct port *next;
     struct ouro_addr asked, bound;
-    uint64_t shards[MESH_MAX / 64];   /* which have it open */
-    uint64_t refusing[MESH_MAX / 64]; /* which of these want no new peers */
+    uint64_t shards[OURO_MAX_SHARDS / 64];   /* which have it open */
+    uint64_t refusing[OURO_MAX_SHARDS / 64]; /* which of these want no new peers */
     unsigned users, refusers;
     bool own;     /* of one shard: not for the others */
     int unix_fd;  /* what the others duplicate, -1: not a Unix socket */

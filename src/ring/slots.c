@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define GENERATION_ONE (UINT64_C(1) << 36)
-
 int slots_init(struct slots *t, uint32_t direct, uint32_t ordinary, uint32_t shard)
 {
     uint32_t count = direct + ordinary;
@@ -34,8 +32,8 @@ static struct slot *open_slot(struct slots *t, uint32_t i, int fd, enum slot_kin
 {
     struct slot *s = &t->slot[i];
 
-    if (s->id == 0) /* generations count from 1: no handle is 0 */
-        s->id = GENERATION_ONE | (uint64_t)t->shard << 24 | i;
+    if (s->id == 0) /* never used */
+        s->id = handle_first(t->shard, i);
     check(s->kind == SLOT_FREE && s->inflight == 0); /* [SLOT-1] */
     s->drained = NULL;
     s->object = NULL;
@@ -70,14 +68,16 @@ struct slot *slots_take(struct slots *t, int fd, enum slot_kind kind)
         t->free_head = t->slot[i].next;
     else if (t->fresh < t->count)
         i = t->fresh++;
-    else
+    else {
+        t->refused++;
         return NULL;
+    }
     return open_slot(t, i, fd, kind, false);
 }
 
 void slots_free(struct slots *t, uint64_t id)
 {
-    uint32_t i = (uint32_t)id & 0xffffff;
+    uint32_t i = handle_slot(id);
     struct slot *s = &t->slot[i];
 
     if (s->id != id || s->kind == SLOT_FREE)
@@ -86,9 +86,7 @@ void slots_free(struct slots *t, uint64_t id)
     t->open[s->kind]--;
     t->direct_open -= s->direct;
     s->kind = SLOT_FREE;
-    s->id += GENERATION_ONE;
-    if (s->id < GENERATION_ONE) /* wrapped: 0 is no generation */
-        s->id += GENERATION_ONE;
+    s->id = handle_next(s->id);
     if (!s->direct) {
         s->next = t->free_head;
         t->free_head = i;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor slots: what a handle (slot + generation) stands for.
  *
- *     handle:  generation (28 bits) │ shard (12) │ slot (24)
- *
  *     slots 0 … direct-1          one per entry of the ring's table of direct descriptors: the
  * kernel chooses the entry, so the slot's number is the descriptor slots direct … count-1 ordinary
  * descriptors, from a free list
@@ -25,10 +23,10 @@
 
 #include <errno.h>
 #include "base/check.h"
+#include "base/limits.h"
 #include "ring/ring.h"
 
-#define SLOT_NONE  UINT32_MAX
-#define SLOTS_MOST (1u << 22) /* of one sort: with a handle's 24 bits there is room for both */
+#define SLOT_NONE UINT32_MAX
 
 enum slot_kind { SLOT_FREE = 0, SLOT_CONN = 1, SLOT_LISTENER = 2, SLOT_FILE = 3 };
 
@@ -53,6 +51,7 @@ struct slots {
     uint32_t promised; /* direct entries that operations in the kernel may take, one each */
     uint32_t bursts;   /* direct entries that multishot accepts may take at one go */
     uint32_t shard;
+    uint64_t refused; /* descriptors for which there was no slot or entry */
 };
 
 int slots_init(struct slots *t, uint32_t direct, uint32_t ordinary, uint32_t shard);
@@ -82,7 +81,7 @@ static inline uint32_t slot_index(const struct slots *t, const struct slot *s)
 
 static inline struct slot *slots_find(struct slots *t, uint64_t id, enum slot_kind kind)
 {
-    uint32_t i = (uint32_t)id & 0xffffff;
+    uint32_t i = handle_slot(id);
     struct slot *s = &t->slot[i];
 
     if (OURO_UNLIKELY(i >= t->count || s->id != id || s->kind != kind || s->closing))
@@ -93,7 +92,7 @@ static inline struct slot *slots_find(struct slots *t, uint64_t id, enum slot_ki
 /* Why a handle opens no slot. */
 static inline int slots_missing(const struct slots *t, uint64_t id)
 {
-    bool foreign = id >> 36 != 0 && (id >> 24 & 0xfff) != t->shard;
+    bool foreign = handle_generation(id) != 0 && handle_shard(id) != t->shard;
 
     return foreign ? -OURO_EOTHERSHARD : -EBADF;
 }

@@ -154,6 +154,7 @@ static void queue(struct shard *s, struct accept_source *a, int result)
     if (a->ready.state != OURO_DONE)
         future_complete(s, &a->ready, 0);
     if (a->queued >= a->queue_max) {
+        s->counters.accepts_paused += !a->paused;
         a->paused = true;
         ask_cancel(s, a);
     } else if (slots_free_direct(&s->slots) < s->slots.bursts) {

@@ -16,9 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HANDLE_NONE    UINT32_MAX
-#define GENERATION_ONE (UINT64_C(1) << 36)
-
+#define HANDLE_NONE UINT32_MAX
 /* --- handles -----------------------------------------------------------------------------------
  */
 
@@ -58,7 +56,7 @@ static uint32_t handle_take(struct shard *s, struct fiber *f)
         return HANDLE_NONE;
     x = &h->handle[i];
     if (x->id == 0)
-        x->id = GENERATION_ONE | (uint64_t)s->number << 24 | i;
+        x->id = handle_first(s->number, i);
     x->fiber = f;
     return i;
 }
@@ -67,9 +65,7 @@ static void handle_free(struct shard *s, uint32_t i)
 {
     struct fiber_handle *x = &s->handles.handle[i];
 
-    x->id += GENERATION_ONE;
-    if (x->id < GENERATION_ONE)
-        x->id += GENERATION_ONE;
+    x->id = handle_next(x->id);
     x->fiber = NULL;
     x->next = s->handles.free_head;
     s->handles.free_head = i;
@@ -77,7 +73,7 @@ static void handle_free(struct shard *s, uint32_t i)
 
 static struct fiber_handle *handle_find(struct shard *s, ouro_fiber fiber)
 {
-    uint32_t i = (uint32_t)fiber.id & 0xffffff;
+    uint32_t i = handle_slot(fiber.id);
 
     if (i >= s->handles.fresh || s->handles.handle[i].id != fiber.id)
         return NULL;
@@ -134,7 +130,7 @@ static void note_stack_use(struct shard *s, const struct fiber *f)
     while (u < end && strncmp(u->name, f->task.name, sizeof u->name - 1) != 0)
         u++;
     if (u == end) {
-        if (s->stack_uses == FIBER_STACK_NAMES)
+        if (s->stack_uses == STACK_NAMES)
             return;
         s->stack_uses++;
         snprintf(u->name, sizeof u->name, "%s", f->task.name);
@@ -175,7 +171,7 @@ static void fiber_main(void *arg)
     else
         value = f->fn(f->arg);
     if (OURO_UNLIKELY(f->task.ops != NULL)) {
-        static __thread struct op_left left[OPS_LEFT]; /* this frame is every fiber's */
+        static __thread struct op_left left[REPORTED_OPS]; /* this frame is every fiber's */
 
         task_abandons(s, &f->task, left, ops_left(&f->task, left)); /* [TASK-2] */
     }
@@ -297,8 +293,10 @@ int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn, const void *arg,
     if (pool == NULL)
         return -EINVAL;
     error = stack_alloc(pool, &top);
-    if (error != 0)
+    if (error != 0) {
+        s->counters.fibers_refused += error == -EAGAIN;
         return error;
+    }
     f = fiber_make(s, pool, top, arg, arg_bytes);
     f->fn = fn;
     f->joinable = o->joinable;
@@ -308,6 +306,7 @@ int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn, const void *arg,
         f->handle = handle_take(s, f);
         if (f->handle == HANDLE_NONE) {
             stack_free(pool, top);
+            s->counters.fibers_refused++;
             return -EAGAIN;
         }
     }

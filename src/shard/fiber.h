@@ -4,8 +4,6 @@
 
 #include "shard/task.h"
 
-#define FIBER_STACK_NAMES 256 /* task names whose stack use is kept */
-
 struct fiber {
     struct ouro_task task;
     struct context context;

@@ -92,6 +92,7 @@ void mesh_send(struct mesh_end *e, unsigned to, struct mesh_message *message)
     e->dirty[to / 64] |= UINT64_C(1) << (to % 64);
     if (o->head == NULL && spsc_push(lane(e->mesh, e->self, to), message))
         return;
+    e->lane_full++;
     message->out_next = NULL; /* [MESH-2], [MESH-3] */
     *o->tail = message;
     o->tail = &message->out_next;
@@ -162,8 +163,9 @@ int mesh_post_remote(struct mesh *m, unsigned to, struct mesh_message *message)
     struct mesh_inbox *b = &m->inboxes[to];
     struct mesh_message *previous;
 
-    if (fetch_add_relaxed(&b->count, 1) >= MESH_INBOX_MAX) { /* [MESH-4] */
+    if (fetch_add_relaxed(&b->count, 1) >= INBOX_MESSAGES) { /* [MESH-4] */
         fetch_sub_relaxed(&b->count, 1);
+        fetch_add_relaxed(&b->refused, 1);
         return -EAGAIN;
     }
     store_relaxed(&message->next, NULL);
@@ -216,13 +218,13 @@ unsigned mesh_receive(struct mesh_end *e, struct shard *shard)
 
     /* At most one laneful and one inboxful a turn: nobody who sends can hold the shard. */
     for (unsigned from = 0; from < m->n; from++)
-        for (unsigned i = 0; i < SPSC_CAPACITY; i++, n++) {
+        for (unsigned i = 0; i < LANE_MESSAGES; i++, n++) {
             message = spsc_pop(lane(m, from, e->self));
             if (message == NULL)
                 break;
             message->receive(shard, message);
         }
-    for (unsigned i = 0; i < MESH_INBOX_MAX; i++, n++) {
+    for (unsigned i = 0; i < INBOX_MESSAGES; i++, n++) {
         message = inbox_pop(&m->inboxes[e->self]);
         if (message == NULL)
             break;

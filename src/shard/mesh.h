@@ -25,17 +25,16 @@
  *   [MESH-1] A message is in one place: its sender's, an outbox, a lane or an inbox.
  *   [MESH-2] Messages from one shard to another are received in the order in which they were sent.
  *   [MESH-3] A full lane makes messages wait in the sender's outbox; sending never fails.
- *   [MESH-4] The inbox holds at most MESH_INBOX_MAX messages; a thread that finds it full gets
+ *   [MESH-4] The inbox holds at most INBOX_MESSAGES messages; a thread that finds it full gets
  * -EAGAIN.
  */
 #ifndef SHARD_MESH_H
 #define SHARD_MESH_H
 
+#include <ouro/runtime.h>
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/spsc.h"
-
-#define MESH_INBOX_MAX 4096
-#define MESH_MAX       256 /* shards */
 
 struct shard;
 
@@ -58,6 +57,7 @@ struct mesh_bell {
 struct mesh_inbox {
     _Alignas(CACHE_LINE) struct mesh_message *_Atomic last;
     _Atomic uint32_t count;
+    _Atomic uint64_t refused;                        /* posts that found it full */
     _Alignas(CACHE_LINE) struct mesh_message *first; /* consumer only */
     struct mesh_message stub;
 };
@@ -74,11 +74,11 @@ struct mesh {
 struct mesh_end {
     struct mesh *mesh;
     unsigned self;
-    uint64_t dirty[MESH_MAX / 64]; /* targets that were sent something this turn */
+    uint64_t dirty[OURO_MAX_SHARDS / 64]; /* targets that were sent something this turn */
     struct mesh_outbox {
         struct mesh_message *head, **tail;
     } * outbox; /* [n] */
-    uint64_t received, rung;
+    uint64_t received, rung, lane_full;
 };
 
 int mesh_init(struct mesh *m, unsigned n);

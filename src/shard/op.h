@@ -149,8 +149,10 @@ void accept_sources_give_way(struct shard *s);
 /* Before an operation that takes a direct entry. False: the table is full. */
 static inline bool direct_promise(struct shard *s)
 {
-    if (slots_free_direct(&s->slots) == 0)
+    if (slots_free_direct(&s->slots) == 0) {
+        s->slots.refused++;
         return false;
+    }
     s->slots.promised++;
     if (OURO_UNLIKELY(slots_free_direct(&s->slots) < s->slots.bursts))
         accept_sources_give_way(s);

@@ -99,6 +99,14 @@ static void answer(struct shard *s, uint64_t user_data, int result)
     }
 }
 
+/* What the completion of a close says about its slot: the number, and 24 bits of the generation. */
+static uint64_t close_payload(const struct slot *slot)
+{
+    uint64_t generation = handle_generation(slot->id) & 0xffffff;
+
+    return generation << HANDLE_SLOT_BITS | handle_slot(slot->id);
+}
+
 static void internal(struct shard *s, const struct io_uring_cqe *cqe)
 {
     switch ((cqe->user_data >> 3) & 31) {
@@ -110,10 +118,11 @@ static void internal(struct shard *s, const struct io_uring_cqe *cqe)
         answer(s, cqe->user_data >> 8, cqe->res);
         break;
     case INTERNAL_CLOSE: {
-        struct slot *slot = &s->slots.slot[cqe->user_data >> 8 & 0xffffff];
+        uint64_t payload = cqe->user_data >> 8;
+        struct slot *slot = &s->slots.slot[handle_slot(payload)];
 
         /* [SLOT-3]: the slot may have been handed out again; then it is not closing. */
-        if (slot->closing && (cqe->user_data >> 32 & 0xffffff) == (slot->id >> 36 & 0xffffff))
+        if (slot->closing && payload == close_payload(slot))
             slots_free(&s->slots, slot->id);
         break;
     }
@@ -125,7 +134,6 @@ static void internal(struct shard *s, const struct io_uring_cqe *cqe)
 void op_close_detached(struct shard *s, struct slot *slot)
 {
     struct io_uring_sqe *sqe = ring_sqe(&s->ring);
-    uint64_t payload = slot_index(&s->slots, slot) | (slot->id >> 36 & 0xffffff) << 24;
 
     slot->closing = true;
     if (sqe == NULL)
@@ -134,7 +142,7 @@ void op_close_detached(struct shard *s, struct slot *slot)
         io_uring_prep_close_direct(sqe, (unsigned)slot->fd);
     else
         io_uring_prep_close(sqe, slot->fd);
-    sqe->user_data = op_internal_data(INTERNAL_CLOSE, payload);
+    sqe->user_data = op_internal_data(INTERNAL_CLOSE, close_payload(slot));
 }
 
 static inline void one(struct shard *s, const struct io_uring_cqe *cqe)

@@ -10,9 +10,8 @@
 #include "shard/fiber.h"
 #include "shard/op.h"
 
-#define HOLD_DEFAULT 16
-#define FITS_UP      2  /* full buffers in a row before larger ones are used */
-#define FITS_DOWN    64 /* receives in a row that a small one would have held */
+#define FITS_UP   2  /* full buffers in a row before larger ones are used */
+#define FITS_DOWN 64 /* receives in a row that a small one would have held */
 
 enum source_flag {
     ARMED = 1,     /* an operation is in the kernel */
@@ -156,6 +155,8 @@ static void append(struct shard *s, struct ouro_recv_source *r, uint32_t id)
     if (r->ready.state != OURO_DONE)
         future_complete(s, &r->ready, 0);
     if (r->queued >= r->hold_max) {
+        if ((r->flags & PAUSED) == 0)
+            s->counters.receives_paused++;
         r->flags |= PAUSED;
         ask_cancel(s, r);
     }

@@ -44,17 +44,13 @@ static uint64_t ticks_for(uint64_t ns)
     return (uint64_t)((double)(to.ticks - from.ticks) / (double)(to.ns - from.ns) * (double)ns);
 }
 
-/* One for each connection that wants to receive, as long as buffer numbers of 16 bits go. Only
- * address space, until buffers have run out. */
-#define SPARES_MAX 32768
-
 static int init_pools(struct shard *s)
 {
     const struct ouro_options *o = s->options;
     const struct pool_options small = {.bytes = o->buffer_bytes,
                                        .start = o->buffers,
                                        .max = o->buffers_max,
-                                       .spares = SPARES_MAX,
+                                       .spares = SPARE_BUFFERS,
                                        .group = 0};
     const struct pool_options large = {.bytes = o->large_buffer_bytes,
                                        .start = o->large_buffers,
@@ -79,7 +75,7 @@ static int init_stacks(struct shard *s)
     if (error == 0)
         error = stack_pool_init(&s->stacks[1], &p);
     if (error == 0 && o->track_stack_use) {
-        s->stack_use = calloc(FIBER_STACK_NAMES, sizeof *s->stack_use);
+        s->stack_use = calloc(STACK_NAMES, sizeof *s->stack_use);
         error = s->stack_use == NULL ? -ENOMEM : 0;
     }
     return error;
@@ -197,6 +193,9 @@ void shard_counters(const struct shard *s, struct ouro_counters *out)
     out->buffers_dry = s->pools[0].dry + s->pools[1].dry;
     out->buffers_grown = s->pools[0].grown + s->pools[1].grown;
     out->messages = s->mesh.received;
+    out->lanes_full = s->mesh.lane_full;
+    out->posts_refused = load_relaxed(&s->mesh.mesh->inboxes[s->number].refused);
+    out->descriptors_refused = s->slots.refused;
     out->wakes_sent = s->mesh.rung;
     out->stacks_unguarded = s->stacks[0].counters.unguarded + s->stacks[1].counters.unguarded;
 }

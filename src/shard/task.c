@@ -52,7 +52,7 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
                                                      : OURO_END_RETURNED;
 
     if (OURO_UNLIKELY(t->ops != NULL)) {
-        struct op_left left[OPS_LEFT];
+        struct op_left left[REPORTED_OPS];
 
         task_abandons(s, t, left, ops_left(t, left)); /* [TASK-2] */
     }

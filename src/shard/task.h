@@ -145,7 +145,6 @@ static inline __attribute__((always_inline)) bool op_intact(const struct ouro_op
 
 /* What a task leaves behind, the newest first. Inline: a call from here would grow over the frames
  * that were left, where these operations lie. */
-#define OPS_LEFT 8
 struct op_left {
     const char *call; /* name of a call of several steps, else NULL */
     const void *place;
@@ -159,7 +158,7 @@ static inline __attribute__((always_inline)) unsigned ops_left(const struct ouro
     struct ouro_op *const *link = &t->ops;
     unsigned n = 0;
 
-    for (const struct ouro_op *op = *link; op != NULL && n < OPS_LEFT && op_intact(op, link);
+    for (const struct ouro_op *op = *link; op != NULL && n < REPORTED_OPS && op_intact(op, link);
          link = &op->next, op = *link)
         left[n++] =
             (struct op_left){.call = op->future.kind == KIND_CALL

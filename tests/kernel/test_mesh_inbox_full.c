@@ -44,7 +44,7 @@ static int held_main(void *arg)
         ran = accepted = 0;
         must_be(pthread_create(&thread, NULL, fill, NULL), 0);
         must_be(pthread_join(thread, NULL), 0);
-        must_be(accepted, MESH_INBOX_MAX);
+        must_be(accepted, INBOX_MESSAGES);
         must_be(ran, 0);
         until(ran == accepted);
     }

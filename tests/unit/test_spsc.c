@@ -31,10 +31,10 @@ static void *message(uintptr_t n)
 
 static const uint32_t starts[] = {0,
                                   1,
-                                  SPSC_CAPACITY - 1,
+                                  LANE_MESSAGES - 1,
                                   UINT32_MAX / 2,
-                                  UINT32_MAX - 3 * SPSC_CAPACITY,
-                                  UINT32_MAX - SPSC_CAPACITY,
+                                  UINT32_MAX - 3 * LANE_MESSAGES,
+                                  UINT32_MAX - LANE_MESSAGES,
                                   UINT32_MAX - 1,
                                   UINT32_MAX};
 
@@ -46,11 +46,11 @@ static void fills_and_empties(void **state)
         assert_true(spsc_empty(&q));
         assert_null(spsc_pop(&q));
         for (int round = 0; round < 3; round++) {
-            for (uintptr_t n = 0; n < SPSC_CAPACITY; n++)
+            for (uintptr_t n = 0; n < LANE_MESSAGES; n++)
                 assert_true(spsc_push(&q, message(n)));
             assert_false(spsc_push(&q, message(0)));
             assert_false(spsc_push(&q, message(0)));
-            for (uintptr_t n = 0; n < SPSC_CAPACITY; n++) {
+            for (uintptr_t n = 0; n < LANE_MESSAGES; n++) {
                 assert_false(spsc_empty(&q));
                 assert_ptr_equal(spsc_pop(&q), message(n));
             }
@@ -64,17 +64,17 @@ static void fills_and_empties(void **state)
 static void every_level(void **state)
 {
     (void)state;
-    for (uintptr_t level = 1; level <= SPSC_CAPACITY; level++) {
+    for (uintptr_t level = 1; level <= LANE_MESSAGES; level++) {
         uintptr_t in = 0, out = 0;
 
-        start_at(UINT32_MAX - SPSC_CAPACITY / 2);
+        start_at(UINT32_MAX - LANE_MESSAGES / 2);
         while (in < level)
             assert_true(spsc_push(&q, message(in++)));
-        for (unsigned i = 0; i < 3 * SPSC_CAPACITY; i++) {
-            assert_int_equal(spsc_push(&q, message(in)), level < SPSC_CAPACITY);
-            in += level < SPSC_CAPACITY;
+        for (unsigned i = 0; i < 3 * LANE_MESSAGES; i++) {
+            assert_int_equal(spsc_push(&q, message(in)), level < LANE_MESSAGES);
+            in += level < LANE_MESSAGES;
             assert_ptr_equal(spsc_pop(&q), message(out++));
-            if (level == SPSC_CAPACITY)
+            if (level == LANE_MESSAGES)
                 assert_true(spsc_push(&q, message(in++)));
         }
         while (out < in)
