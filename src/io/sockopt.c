@@ -2,8 +2,10 @@
 #include "io/sockopt.h"
 #include "shard/op.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <ouro/msg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,6 +160,17 @@ int ouro_getsockopt(ouro_conn conn, int level, int option, void *value, socklen_
     if (!borrowed)
         close(fd);
     return error;
+}
+
+int ouro_conn_dup(ouro_conn conn)
+{
+    bool borrowed;
+    int fd = ordinary(shard_self, conn, &borrowed);
+
+    if (fd < 0 || !borrowed)
+        return fd;
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 int ouro_conn_give_out(ouro_conn conn)

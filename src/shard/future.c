@@ -37,6 +37,10 @@ void future_cancel(struct shard *s, struct ouro_future *f)
         f->state = OURO_CANCELLING;
         op_cancel(s, op, TAG_ZC);
         break;
+    case KIND_RAW:
+        f->state = OURO_CANCELLING;
+        op_cancel(s, op, TAG_RAW);
+        break;
     case KIND_SOURCE:
         ouro_recv_source_stop(container_of(op, struct ouro_recv_source, op));
         break;
@@ -77,6 +81,7 @@ const char *future_name(const struct ouro_future *f)
 {
     switch (f->kind) {
     case KIND_OP:
+    case KIND_RAW:
         return ring_op_name(f->opcode);
     case KIND_ZC:
     case KIND_RELEASED:

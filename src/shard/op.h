@@ -15,6 +15,7 @@ enum op_tag {
     TAG_RECV_SOURCE = 2,
     TAG_ACCEPT_SOURCE = 3,
     TAG_INTERNAL = 4, /* no address: enum op_internal in bits 3-7, payload above */
+    TAG_RAW = 5,
 };
 
 enum op_internal {

@@ -4,6 +4,7 @@
 #include "shard/reap.h"
 #include "shard/op.h"
 
+#include <ouro/raw.h>
 #include <poll.h>
 #include <sys/epoll.h>
 
@@ -68,6 +69,24 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
     z->released.result = notice_only && ((unsigned)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
     if (op_over(op))
         zc_over(s, z);
+}
+
+/* An operation that the caller filled in. What else an opcode unknown to the start completes with
+ * is nobody's: it is cancelled, and over with the last. */
+static void raw_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
+{
+    struct ouro_raw *r = container_of(op, struct ouro_raw, op);
+
+    if (!r->more) {
+        r->cqe_flags = flags;
+        op->future.result = result;
+    }
+    if ((flags & IORING_CQE_F_MORE) != 0) {
+        r->more = true;
+        future_cancel(s, &op->future);
+        return;
+    }
+    cut_short(s, op, op->future.result);
 }
 
 /* The kernel's answer to a cancellation. */
@@ -170,6 +189,9 @@ static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
         break;
     case TAG_INTERNAL:
         internal(s, cqe);
+        break;
+    case TAG_RAW:
+        raw_complete(s, op, cqe->res, cqe->flags);
         break;
     default:
         fatal("a completion with user data %#llx", (unsigned long long)cqe->user_data);

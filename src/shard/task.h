@@ -35,6 +35,7 @@ enum future_kind {
     KIND_SCOPE = 8,
     KIND_SIGNAL = 9,
     KIND_RELEASED = 10, /* of a zero-copy send: the send is cancelled, the wait is not cut short */
+    KIND_RAW = 11,      /* one completion, and no other if it can be helped */
 };
 
 /* What every call of several steps begins with. */
@@ -140,7 +141,7 @@ static inline __attribute__((always_inline)) bool op_intact(const struct ouro_op
                                                             struct ouro_op *const *link)
 {
     return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
-           op->future.kind >= KIND_OP && op->future.kind <= KIND_SIGNAL;
+           op->future.kind >= KIND_OP && op->future.kind <= KIND_RAW;
 }
 
 /* What a task leaves behind, the newest first. Inline: a call from here would grow over the frames
