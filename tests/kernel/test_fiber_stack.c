@@ -3,6 +3,8 @@
  * large one; and the deepest use of each is kept by task name. */
 #include "support/support.h"
 
+#include "base/limits.h"
+
 #define KIB 1024
 
 /* Fills `bytes` of frames, gives others their turn at the bottom, and finds all as it was. */
@@ -111,6 +113,28 @@ static void take_use(void *ctx, const char *name, size_t bytes)
         u->deep = bytes;
 }
 
+/* Of the first so many names; the rest is forgotten, and nothing else. */
+static int many_names_main(void *arg)
+{
+    static char name[STACK_NAMES + 44][16];
+    struct ouro_spawn_options o = {.size = sizeof o};
+    struct uses uses = {0};
+
+    (void)arg;
+    for (unsigned i = 0; i < STACK_NAMES + 44; i++) {
+        struct ouro_scope scope;
+
+        snprintf(name[i], sizeof name[i], "name %u", i);
+        o.name = name[i];
+        must_be(ouro_scope_enter(&scope, 0), 0);
+        dig_with(&scope, &o, (struct dig){1, KIB});
+        must_be(ouro_scope_leave(&scope), 0);
+    }
+    must_be(ouro_stack_use(take_use, &uses), 0);
+    must_be(uses.names, STACK_NAMES);
+    return 0;
+}
+
 static int use_main(void *arg)
 {
     struct ouro_spawn_options shallow = {.size = sizeof shallow, .name = "shallow"};
@@ -143,6 +167,7 @@ static void use(void **state)
     (void)state;
     o.track_stack_use = true;
     assert_int_equal(run_with(&o, use_main, NULL), 0);
+    assert_int_equal(run_with(&o, many_names_main, NULL), 0);
     assert_int_equal(ouro_stack_use(take_use, NULL), -OURO_ENOSHARD);
 }
 

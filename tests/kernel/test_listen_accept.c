@@ -127,6 +127,7 @@ static int cancelled_take_main(void *arg)
 static int queue_max_main(void *arg)
 {
     enum { N = 200, MAX = 8 };
+    uint64_t paused = counters_now().accepts_paused;
     struct ouro_listen_options o = {.size = sizeof o, .queue_max = MAX};
     struct ouro_addr a = any_addr(*(enum family *)arg), bound;
     static int fd[N];
@@ -145,6 +146,7 @@ static int queue_max_main(void *arg)
         must((fd[i] = plain_connect(&bound)) >= 0);
     turns(10);
     must_be(shard_self->slots.open[SLOT_CONN], most); /* the others stay in the kernel */
+    must_be(counters_now().accepts_paused, paused + 1);
     for (int i = 0; i < N; i++) {
         ouro_conn conn;
         char byte = 0;

@@ -120,11 +120,13 @@ static int connect_main(void *arg)
     int plain = plain_listen(*(enum family *)arg, 64, &bound);
     ouro_conn conn[64];
     ouro_file file;
+    uint64_t refused = counters_now().descriptors_refused;
     int n = 0, error;
 
     while ((error = ouro_connect(&conn[n], &bound, NULL, SEC)) == 0 && n < 63)
         n++;
     must(error == -ENFILE || error == -EMFILE);
+    must(counters_now().descriptors_refused > refused);
     must(n >= 16);
     must_be(conn[n].id, 0);
     error = ouro_open(&file, "/dev/null", O_RDONLY, 0);

@@ -37,6 +37,7 @@ static void *fill(void *arg)
 /* Main holds its shard while another thread fills its inbox. */
 static int held_main(void *arg)
 {
+    struct ouro_counters c;
     pthread_t thread;
 
     (void)arg;
@@ -47,6 +48,8 @@ static int held_main(void *arg)
         must_be(accepted, INBOX_MESSAGES);
         must_be(ran, 0);
         until(ran == accepted);
+        must_be(ouro_counters(&c), 0);
+        must_be(c.posts_refused, round * 11);
     }
     return 0;
 }

@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 
+#include "base/limits.h"
+
 #define MANY 5000
 
 static unsigned order[MANY];
@@ -35,6 +37,7 @@ static int stays_awake(void *arg)
 static int burst_main(void *arg)
 {
     unsigned target = *(unsigned *)arg;
+    struct ouro_counters c;
 
     asleep_again = false;
     must_be(ouro_spawn_remote(1, stays_awake, NULL, "stays awake"), 0);
@@ -46,6 +49,8 @@ static int burst_main(void *arg)
         for (unsigned i = 0; i < MANY; i++)
             must_be(order[i], i);
     }
+    must_be(ouro_counters(&c), 0);
+    must(c.lanes_full >= MANY - LANE_MESSAGES);
     asleep_again = true;
     return 0;
 }

@@ -40,6 +40,7 @@ static int hold_main(void *arg)
     enum family f = *(enum family *)arg;
 
     for (size_t i = 0; i < sizeof holds / sizeof holds[0]; i++) {
+        uint64_t paused = counters_now().receives_paused;
         struct ouro_recv_source source;
         struct ouro_send_all all;
         struct outside o;
@@ -52,6 +53,7 @@ static int hold_main(void *arg)
         must_be(ouro_recv_source_open(&source, o.conn, holds[i]), 0);
         ouro_send_all_start(&all, conn, stream, sizeof stream);
         until(source.queued >= holds[i]);
+        must_be(counters_now().receives_paused, paused + 1);
         for (int k = 0; k < 20; k++)
             turns(1);
         queued = source.queued;

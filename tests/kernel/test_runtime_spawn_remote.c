@@ -80,6 +80,7 @@ static int shards_main(void *arg)
 /* More than there may be fibers: the rest waits for room, and none is lost. */
 static int crowded_main(void *arg)
 {
+    struct ouro_counters c;
     pthread_t thread;
 
     (void)arg;
@@ -90,6 +91,8 @@ static int crowded_main(void *arg)
         must_be(ouro_spawn_remote(i % SHARDS, counts, (void *)(intptr_t)(i % SHARDS), "counts"), 0);
     until(total() == 2 * EACH);
     must_be(pthread_join(thread, NULL), 0);
+    must_be(ouro_counters(&c), 0);
+    must(c.fibers_refused > 0);
     return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "base/limits.h"
+
 static volatile uint64_t touched;
 static char mule[] = "mule", donkey[] = "donkey", endless[] = "endless";
 
@@ -171,12 +173,62 @@ static void descriptors(void **state)
     child_free(&c);
 }
 
+/* More of them than are named: all are closed. */
+enum { CROWD = REPORTED_LEFTOVERS + 24 };
+
+static int crowd_main(void *arg)
+{
+    int *far = arg;
+
+    for (int i = 0; i < CROWD; i++) {
+        ouro_conn conn;
+        int fd[2];
+
+        must_be(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+        must_be(ouro_conn_adopt(&conn, fd[0]), 0);
+        far[i] = fd[1];
+    }
+    return 0;
+}
+
+static int leaves_crowd(void *arg)
+{
+    struct ouro_options o = small_options(1);
+    static int far[CROWD];
+    char c;
+
+    (void)arg;
+    must_be(ouro_run(&o, crowd_main, far, NULL), 0);
+    for (int i = 0; i < CROWD; i++) {
+        must_be(recv(far[i], &c, 1, 0), 0);
+        must_be(close(far[i]), 0);
+    }
+    return 0;
+}
+
+static void many_descriptors(void **state)
+{
+    static const char each[] = "connection";
+    unsigned named = 0;
+    struct child c;
+
+    (void)state;
+    in_child(&c, leaves_crowd, NULL);
+    assert_int_equal(child_exit(&c), 0);
+    for (const char *at = c.said; (at = strstr(at, each)) != NULL; at += sizeof each)
+        named++;
+    print_message("%s", c.said);
+    assert_in_range(named, REPORTED_LEFTOVERS, REPORTED_LEFTOVERS + 2); /* and their number */
+    child_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks),
         cmocka_unit_test(main_function),
         cmocka_unit_test(descriptors),
+        cmocka_unit_test(many_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

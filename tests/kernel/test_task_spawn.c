@@ -156,6 +156,7 @@ static int refused_main(void *arg)
 /* As many as options say, then -EAGAIN; one that ends makes room for another. */
 static int limit_main(void *arg)
 {
+    struct ouro_counters c;
     struct ouro_scope scope;
     unsigned n = 0;
     int error;
@@ -167,6 +168,8 @@ static int limit_main(void *arg)
         n++;
     must_be(error, -EAGAIN);
     must_be(n, 19); /* main is the twentieth */
+    must_be(ouro_counters(&c), 0);
+    must_be(c.fibers_refused, 1);
     must_be(ouro_scope_leave(&scope), 0);
     must_be(ran, 19);
     must_be(ouro_scope_enter(&scope, 0), 0);
