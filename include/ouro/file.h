@@ -15,20 +15,35 @@ typedef struct ouro_file {
     uint64_t id;
 } ouro_file;
 
+/* Where relative paths begin: the process's current directory. No handle; 0 is none either. */
+#ifdef __cplusplus
+#define OURO_CWD (ouro_file{UINT64_MAX})
+#else
+#define OURO_CWD ((ouro_file){UINT64_MAX})
+#endif
+
 /* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file`
- * is set. */
+ * is set.
+ *
+ * `dir` is where a relative path begins, as in openat(2): OURO_CWD, or a file opened with
+ * O_DIRECTORY or O_PATH. Those (and O_TMPFILE) are ordinary descriptors, since the kernel looks up
+ * no path from a direct one: any other file as `dir` gives -ENOTDIR where files are direct. */
 struct ouro_open {
     struct ouro_op op;
     struct ouro_task task;
     struct ouro_op step;
     const char *path;
+    ouro_file dir;
     int flags;
     mode_t mode;
-    bool promised;
+    bool direct, promised;
     ouro_file file;
 };
 OURO_API void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode);
 OURO_API int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode);
+OURO_API void ouro_open_at_start(struct ouro_open *o, ouro_file dir, const char *path, int flags,
+                                 mode_t mode);
+OURO_API int ouro_open_at(ouro_file *out, ouro_file dir, const char *path, int flags, mode_t mode);
 
 struct ouro_rw {
     struct ouro_op op;
@@ -93,7 +108,9 @@ static inline int ouro_fdatasync(ouro_file file)
     return ouro_await(&s.op.future);
 }
 
-/* As ouro_close_start; the fiber form waits for the kernel's close and returns its error. */
+/* As ouro_close_start; the fiber form waits for the kernel's close and returns its error. Only
+ * ouro_fsync() says that all was written: the close of a direct descriptor does not flush as
+ * close(2) does, and so hides what NFS or FUSE, say, would report there. */
 OURO_API void ouro_file_close_start(struct ouro_close *c, ouro_file file);
 OURO_API int ouro_file_close(ouro_file file);
 

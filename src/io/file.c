@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-#include "shard/op.h"
+#include "io/path.h"
 
 #include <limits.h>
-#include <ouro/file.h>
 #include <unistd.h>
 
 #define CALLER __builtin_return_address(0)
 
-/* Opens into the direct table where there is one. */
+/* Opens into the direct table where there is one, and the file is to be read or written. */
 static void open_step(struct shard *s, struct ouro_open *o)
 {
     struct io_uring_sqe *sqe;
+    int dir;
 
-    o->promised = s->ring.caps.direct && direct_promise(s);
-    if (s->ring.caps.direct && !o->promised) {
+    o->promised = o->direct && direct_promise(s);
+    if (o->direct && !o->promised) {
         op_refuse(&o->step, -ENFILE);
         return;
     }
-    sqe = op_begin(s, &o->step, IORING_OP_OPENAT, o->op.place);
+    sqe = op_begin_at(s, &o->step, o->dir, IORING_OP_OPENAT, o->op.place, &dir);
     if (sqe == NULL)
         return;
-    if (s->ring.caps.direct)
-        io_uring_prep_openat_direct(sqe, AT_FDCWD, o->path, o->flags, o->mode,
-                                    IORING_FILE_INDEX_ALLOC);
+    if (o->direct)
+        io_uring_prep_openat_direct(sqe, dir, o->path, o->flags, o->mode, IORING_FILE_INDEX_ALLOC);
     else
-        io_uring_prep_openat(sqe, AT_FDCWD, o->path, o->flags | O_CLOEXEC, o->mode);
+        io_uring_prep_openat(sqe, dir, o->path, o->flags | O_CLOEXEC, o->mode);
     op_go(&o->step, sqe, NULL, TAG_OP);
 }
 
@@ -45,8 +44,8 @@ static void open_resume(struct ouro_task *task)
         call_end(task, fd);
         return;
     }
-    slot = s->ring.caps.direct ? slots_take_direct(&s->slots, (uint32_t)fd, SLOT_FILE)
-                               : slots_take(&s->slots, fd, SLOT_FILE);
+    slot = o->direct ? slots_take_direct(&s->slots, (uint32_t)fd, SLOT_FILE)
+                     : slots_take(&s->slots, fd, SLOT_FILE);
     if (slot == NULL) {
         close(fd);
         call_end(task, -EMFILE);
@@ -56,34 +55,59 @@ static void open_resume(struct ouro_task *task)
     CALL_END(task, 0);
 }
 
-void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode)
+static void open_start(struct ouro_open *o, ouro_file dir, const char *path, int flags, mode_t mode,
+                       const void *place)
 {
     struct shard *s = shard_self;
 
     o->path = path;
+    o->dir = dir;
     o->flags =
         flags & ~O_CLOEXEC; /* a direct descriptor is never inherited, and the flag is refused */
     o->mode = mode;
+    o->direct = s != NULL && s->ring.caps.direct && (flags & (O_DIRECTORY | O_PATH)) == 0;
     o->promised = false;
     o->file.id = 0;
     if (s == NULL || path == NULL) {
         op_refuse(&o->op, s == NULL ? -OURO_ENOSHARD : -EINVAL);
         return;
     }
-    call_start(s, (struct call *)&o->op, open_resume, "open", CALLER, false);
+    call_start(s, (struct call *)&o->op, open_resume, "open", place, false);
 }
 
-int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode)
+void ouro_open_start(struct ouro_open *o, const char *path, int flags, mode_t mode)
+{
+    open_start(o, OURO_CWD, path, flags, mode, CALLER);
+}
+
+void ouro_open_at_start(struct ouro_open *o, ouro_file dir, const char *path, int flags,
+                        mode_t mode)
+{
+    open_start(o, dir, path, flags, mode, CALLER);
+}
+
+static int open_wait(ouro_file *out, ouro_file dir, const char *path, int flags, mode_t mode,
+                     const void *place)
 {
     struct ouro_open o;
     int error;
 
     if (out == NULL)
         return -EINVAL;
-    ouro_open_start(&o, path, flags, mode);
+    open_start(&o, dir, path, flags, mode, place);
     error = ouro_await(&o.op.future);
     *out = o.file;
     return error;
+}
+
+int ouro_open(ouro_file *out, const char *path, int flags, mode_t mode)
+{
+    return open_wait(out, OURO_CWD, path, flags, mode, CALLER);
+}
+
+int ouro_open_at(ouro_file *out, ouro_file dir, const char *path, int flags, mode_t mode)
+{
+    return open_wait(out, dir, path, flags, mode, CALLER);
 }
 
 enum direction { READ, WRITE };
