@@ -35,9 +35,27 @@ if(OURO_HAS_STACK_CLASH)
 endif()
 
 # The current shard is a thread-local looked at everywhere: one load, not a call, even in the
-# shared library.
+# shared library. Unwinders need tables of C functions too: exceptions meet them. Sections of
+# their own let a static program leave out what it does not use.
 set(OURO_LIBRARY_FLAGS
-    "$<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec;-fno-semantic-interposition>")
+    "$<$<COMPILE_LANGUAGE:C>:-ftls-model=initial-exec;-fno-semantic-interposition>"
+    "$<$<COMPILE_LANGUAGE:C>:-fasynchronous-unwind-tables;-ffunction-sections;-fdata-sections>")
+
+# Only the library is optimised as a whole: its archive holds machine code, for every compiler.
+set(OURO_LTO_FLAGS)
+set(OURO_LTO_LINK_FLAGS)
+set(OURO_LTO_PARTIAL_LINK)
+if(OURO_LTO)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        set(OURO_LTO_FLAGS -flto=auto -fno-fat-lto-objects)
+        set(OURO_LTO_PARTIAL_LINK -flto=auto -flinker-output=nolto-rel)
+    else()
+        set(OURO_LTO_FLAGS -flto=full)
+        set(OURO_LTO_LINK_FLAGS -fuse-ld=lld)
+        set(OURO_LTO_PARTIAL_LINK -flto=full -fuse-ld=lld)
+    endif()
+    list(APPEND OURO_LTO_PARTIAL_LINK -O2 -g -fPIC -ffunction-sections -fdata-sections)
+endif()
 
 if(OURO_CHECKED)
     add_compile_definitions(OURO_CHECKED=1)
@@ -51,7 +69,7 @@ elseif(OURO_SANITIZE STREQUAL "thread")
     set(sanitizer -fsanitize=thread)
 elseif(OURO_SANITIZE STREQUAL "none")
     set(sanitizer)
-    add_link_options(-Wl,-z,defs)
+    add_link_options(-Wl,-z,defs -Wl,--gc-sections)
 else()
     message(FATAL_ERROR "OURO_SANITIZE is \"${OURO_SANITIZE}\": none, address or thread, please")
 endif()

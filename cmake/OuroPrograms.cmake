@@ -10,11 +10,15 @@ function(ouro_glob variable)
 endfunction()
 
 # ouro_program(<name> SOURCES <file>... [LIBRARIES <library>...] [INCLUDES <directory>...])
-# A program on the public headers, in bin/.
+# A program in bin/, on the public headers; on the inside too with ouro_internal among LIBRARIES, on
+# the shared library with ouro_shared.
 function(ouro_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
+    if(NOT "ouro_internal" IN_LIST arg_LIBRARIES AND NOT "ouro_shared" IN_LIST arg_LIBRARIES)
+        list(APPEND arg_LIBRARIES ouro)
+    endif()
     add_executable(${name} ${arg_SOURCES})
-    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ouro)
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES})
     target_include_directories(${name} PRIVATE ${arg_INCLUDES})
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)

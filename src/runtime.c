@@ -25,13 +25,6 @@ const char *ouro_start_error(void)
     return start_error;
 }
 
-const char *ouro_version(void)
-{
-#define TEXT2(x) #x
-#define TEXT(x)  TEXT2(x)
-    return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
-}
-
 /* --- holding the runtime from outside -------------------------------------------------------- */
 
 struct runtime *runtime_hold(void)

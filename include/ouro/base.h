@@ -38,6 +38,14 @@
 #define OURO_VERSION_MINOR 1
 #define OURO_VERSION_PATCH 0
 
+/* The same as one number, and whether these headers are of a version or a later one: for the
+ * preprocessor. For the library that runs: ouro_version_fits(), ouro/runtime.h. */
+#define OURO_VERSION_MAKE(major, minor, patch) ((major)*10000 + (minor)*100 + (patch))
+#define OURO_VERSION_NUMBER                                                                        \
+    OURO_VERSION_MAKE(OURO_VERSION_MAJOR, OURO_VERSION_MINOR, OURO_VERSION_PATCH)
+#define OURO_VERSION_AT_LEAST(major, minor, patch)                                                 \
+    (OURO_VERSION_NUMBER >= OURO_VERSION_MAKE(major, minor, patch))
+
 /* Errors that errno has no word for; returned negated, like errno values, whose numbers end at
  * 4095. ouro_strerror() has their texts. */
 enum ouro_error_code {

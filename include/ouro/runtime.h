@@ -171,7 +171,15 @@ OURO_API int ouro_counters(struct ouro_counters *out);
  * calls `each` for every name. */
 OURO_API int ouro_stack_use(void (*each)(void *ctx, const char *name, size_t bytes), void *ctx);
 
+/* The version of the library that runs, as "0.1.0" and as OURO_VERSION_NUMBER is made. */
 OURO_API const char *ouro_version(void);
+OURO_API unsigned ouro_version_number(void);
+
+/* Whether this library serves a program that was compiled with the headers of version `number`: the
+ * same ABI, and not older (docs/COMPATIBILITY.md). The macro asks for the headers it is compiled
+ * with. On any thread. */
+OURO_API bool ouro_version_fits(unsigned number);
+#define OURO_VERSION_FITS() ouro_version_fits(OURO_VERSION_NUMBER)
 
 OURO_END_DECLS
 
