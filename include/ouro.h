@@ -12,6 +12,7 @@
 #include <ouro/runtime.h>
 #include <ouro/net.h>
 #include <ouro/file.h>
+#include <ouro/fs.h>
 #include <ouro/msg.h>
 #include <ouro/raw.h>
 #include <ouro/parse.h>
