@@ -107,28 +107,43 @@ OURO_API int ouro_listener_close(ouro_listener listener);
 /* --- connections -------------------------------------------------------------------------------
  */
 
-/* Connects: a socket is made, options set, connected. A call of several steps. `conn` is set when
- * the future is DONE with 0. */
+struct ouro_connect_options {
+    size_t size; /* sizeof(struct ouro_connect_options) */
+    /* Local address to connect from, of the same family; empty: the kernel's choice. With port 0
+       only the address is fixed, and a port taken that is free towards this peer. A Unix socket's
+       path is made by the connect and removed by nobody. */
+    struct ouro_addr source;
+    struct ouro_socket_options socket; /* its size may be 0: defaults */
+};
+
+/* Connects: a socket is made, options set, bound if a source is given, connected. A call of several
+ * steps. `conn` is set when the future is DONE with 0. Errors also: -EINVAL (a source of another
+ * family), -EADDRNOTAVAIL (the source is no address of this machine, or has no port left towards
+ * the peer), -EADDRINUSE (the source's port or path is taken), -ENFILE, -EMFILE. */
 struct ouro_connect {
     struct ouro_op op;
     struct ouro_task task;
     struct ouro_op step;
     ouro_conn conn;
     struct ouro_addr addr;
-    struct ouro_socket_options options;
+    struct ouro_connect_options options;
     union {
         int number;
         struct linger linger;
     } value; /* of the option being set */
     unsigned option;
-    bool promised;
+    bool promised, direct, bound;
 };
 OURO_API void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
                                  const struct ouro_socket_options *options);
+OURO_API void ouro_connect_with_start(struct ouro_connect *c, const struct ouro_addr *addr,
+                                      const struct ouro_connect_options *options);
 
 /* Waits at most timeout_ns (OURO_FOREVER: as long as the kernel tries); -ETIMEDOUT then. */
 OURO_API int ouro_connect(ouro_conn *out, const struct ouro_addr *addr,
                           const struct ouro_socket_options *options, uint64_t timeout_ns);
+OURO_API int ouro_connect_with(ouro_conn *out, const struct ouro_addr *addr,
+                               const struct ouro_connect_options *options, uint64_t timeout_ns);
 
 /* Receives what is there, at most len bytes; 0 is the end of the stream. */
 struct ouro_recv {
@@ -268,7 +283,8 @@ struct ouro_close {
 };
 OURO_API void ouro_close_start(struct ouro_close *c, ouro_conn conn);
 
-/* Returns at once when nothing is in flight on it, else waits as above. */
+/* Returns at once when nothing is in flight on it, else waits as above. A bound datagram socket
+ * always waits: its address is free afterwards. */
 OURO_API int ouro_close(ouro_conn conn);
 
 /* Closes so that the peer gets a reset and nothing that is unsent goes out. A release. */
@@ -324,9 +340,10 @@ struct ouro_recv_source {
     struct ouro_recv_source *parked_next; /* waiting for a buffer */
     struct ouro_recv_source **parked_pprev;
     ouro_conn conn;
-    uint32_t head, tail; /* queued buffers */
+    struct msghdr *shape; /* of datagrams (ouro/datagram.h); NULL: a stream */
+    uint32_t head, tail;  /* queued buffers */
     uint32_t queued, hold_max;
-    int32_t end;   /* what ended it: 0 or -errno */
+    int32_t end;   /* what ended it, or a passing error not yet told: 0 or -errno */
     uint16_t fits; /* receives in a row that argue for the other buffer size */
     uint8_t group;
     uint8_t flags;

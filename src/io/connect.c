@@ -1,27 +1,60 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting: socket, options, connect; and a close when one of them fails. */
+/* Connecting: socket, options, bind if a source is given, connect; and a close when one of them
+ * fails. */
 #include "io/close.h"
 #include "io/sockopt.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TYPE (SOCK_STREAM | SOCK_CLOEXEC)
+#define CALLER __builtin_return_address(0)
+#define TYPE   (SOCK_STREAM | SOCK_CLOEXEC)
 
-/* An ordinary socket, with its options set; DONE at once. */
+/* The i-th option; one whose len is 0 is left alone. False: there is none. */
+static bool option_at(const struct ouro_connect *c, unsigned i, struct sockopt *out)
+{
+    bool late = ouro_addr_port(&c->options.source) == 0;
+
+    if (i != 0)
+        return sockopt_at(&c->options.socket, ouro_addr_family(&c->addr), i - 1, out);
+    /* Binding takes no port then: what is free is decided when the peer is known. */
+    *out = (struct sockopt){.level = IPPROTO_IP,
+                            .name = IP_BIND_ADDRESS_NO_PORT,
+                            .len = late ? sizeof(int) : 0,
+                            .value.number = 1};
+    return true;
+}
+
+static bool has_source(const struct ouro_connect *c)
+{
+    return ouro_addr_family(&c->options.source) != AF_UNSPEC;
+}
+
+static int prepare_ordinary(const struct ouro_connect *c, int fd)
+{
+    const struct ouro_addr *from = &c->options.source;
+    struct sockopt x;
+
+    for (unsigned i = 0; option_at(c, i, &x); i++)
+        if (x.len != 0 && setsockopt(fd, x.level, x.name, &x.value, x.len) != 0)
+            return -errno;
+    return has_source(c) && bind(fd, &from->sa, from->len) != 0 ? -errno : 0;
+}
+
+/* An ordinary socket, with its options set, and bound; DONE at once. */
 static void socket_ordinary(struct shard *s, struct ouro_connect *c)
 {
-    int family = ouro_addr_family(&c->addr);
-    int fd = socket(family, TYPE, 0), error;
+    int fd = socket(ouro_addr_family(&c->addr), TYPE, 0), error;
     struct slot *slot;
 
     if (fd < 0) {
         op_refuse(&c->step, -errno);
         return;
     }
-    error = sockopt_apply(fd, &c->options, family);
+    error = prepare_ordinary(c, fd);
     slot = error == 0 ? slots_take(&s->slots, fd, SLOT_CONN) : NULL;
     if (slot == NULL) {
         close(fd);
@@ -36,7 +69,10 @@ static void socket_start(struct shard *s, struct ouro_connect *c)
 {
     struct io_uring_sqe *sqe;
 
-    if (!s->ring.caps.direct_sockets) {
+    /* A direct one is bound only by an operation that came with Linux 6.11. */
+    c->direct =
+        s->ring.caps.direct_sockets && (!has_source(c) || ring_has_op(&s->ring, IORING_OP_BIND));
+    if (!c->direct) {
         socket_ordinary(s, c);
         return;
     }
@@ -62,7 +98,7 @@ static bool option_start(struct shard *s, struct ouro_connect *c)
     struct sockopt x;
 
     do {
-        if (!sockopt_at(&c->options, ouro_addr_family(&c->addr), c->option++, &x))
+        if (!option_at(c, c->option++, &x))
             return false;
     } while (x.len == 0);
     sqe = op_begin_on(s, &c->step, c->conn.id, SLOT_CONN, IORING_OP_URING_CMD, c->op.place, &slot);
@@ -72,6 +108,30 @@ static bool option_start(struct shard *s, struct ouro_connect *c)
     io_uring_prep_cmd_sock(sqe, SOCKET_URING_OP_SETSOCKOPT, 0, x.level, x.name, &c->value,
                            (int)x.len);
     op_go(&c->step, sqe, slot, TAG_OP);
+    return true;
+}
+
+static void bind_step(struct shard *s, struct ouro_connect *c)
+{
+    struct slot *slot;
+    struct io_uring_sqe *sqe =
+        op_begin_on(s, &c->step, c->conn.id, SLOT_CONN, IORING_OP_BIND, c->op.place, &slot);
+
+    if (sqe == NULL)
+        return;
+    io_uring_prep_bind(sqe, 0, &c->options.source.sa, c->options.source.len);
+    op_go(&c->step, sqe, slot, TAG_OP);
+}
+
+/* Starts the next step of preparing a direct socket: false: it is ready. */
+static bool prepare_start(struct shard *s, struct ouro_connect *c)
+{
+    if (option_start(s, c))
+        return true;
+    if (c->bound || !has_source(c))
+        return false;
+    c->bound = true;
+    bind_step(s, c);
     return true;
 }
 
@@ -114,9 +174,9 @@ static void connect_resume(struct ouro_task *task)
         finish(s, c, c->step.future.result);
         return;
     }
-    if (s->ring.caps.direct_sockets) {
+    if (c->direct) {
         c->conn.id = slots_take_direct(&s->slots, (uint32_t)c->step.future.result, SLOT_CONN)->id;
-        while (option_start(s, c)) {
+        while (prepare_start(s, c)) {
             OURO_AWAIT(task, &c->step.future);
             if (c->step.future.result < 0) {
                 finish(s, c, c->step.future.result);
@@ -130,38 +190,73 @@ static void connect_resume(struct ouro_task *task)
     finish(s, c, c->step.future.result);
 }
 
-void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
-                        const struct ouro_socket_options *options)
+static void start(struct ouro_connect *c, const struct ouro_addr *addr,
+                  const struct ouro_addr *source, const struct ouro_socket_options *socket,
+                  const void *place)
 {
     struct shard *s = shard_self;
     int error = s == NULL      ? -OURO_ENOSHARD
                 : addr == NULL ? -EINVAL
-                               : sockopt_take(&c->options, options);
+                               : sockopt_take(&c->options.socket, socket);
 
     c->conn.id = 0;
     c->option = 0;
-    c->promised = false;
+    c->promised = c->direct = c->bound = false;
+    c->options.source = source != NULL ? *source : (struct ouro_addr){0};
+    if (error == 0 && has_source(c) && ouro_addr_family(source) != ouro_addr_family(addr))
+        error = -EINVAL;
     if (error != 0) {
         op_refuse(&c->op, error);
         return;
     }
     c->addr = *addr;
-    call_start(s, (struct call *)&c->op, connect_resume, "connect", __builtin_return_address(0),
-               false);
+    call_start(s, (struct call *)&c->op, connect_resume, "connect", place, false);
+}
+
+void ouro_connect_start(struct ouro_connect *c, const struct ouro_addr *addr,
+                        const struct ouro_socket_options *options)
+{
+    start(c, addr, NULL, options, CALLER);
+}
+
+void ouro_connect_with_start(struct ouro_connect *c, const struct ouro_addr *addr,
+                             const struct ouro_connect_options *options)
+{
+    static const struct ouro_connect_options defaults = {.size = sizeof defaults};
+    const struct ouro_connect_options *o = options != NULL ? options : &defaults;
+
+    if (o->size == sizeof *o)
+        start(c, addr, &o->source, &o->socket, CALLER);
+    else /* refused like a missing address */
+        start(c, NULL, NULL, NULL, CALLER);
+}
+
+static int finish_wait(struct ouro_connect *c, ouro_conn *out, uint64_t timeout_ns)
+{
+    int error = ouro_await_for(&c->op.future, timeout_ns);
+
+    out->id = c->op.future.state == OURO_DONE && c->op.future.result == 0 ? c->conn.id : 0;
+    return error;
 }
 
 int ouro_connect(ouro_conn *out, const struct ouro_addr *addr,
                  const struct ouro_socket_options *options, uint64_t timeout_ns)
 {
     struct ouro_connect c;
-    int error;
 
     if (out == NULL)
         return -EINVAL;
-    out->id = 0;
     ouro_connect_start(&c, addr, options);
-    error = ouro_await_for(&c.op.future, timeout_ns);
-    if (c.op.future.state == OURO_DONE && c.op.future.result == 0)
-        *out = c.conn;
-    return error;
+    return finish_wait(&c, out, timeout_ns);
+}
+
+int ouro_connect_with(ouro_conn *out, const struct ouro_addr *addr,
+                      const struct ouro_connect_options *options, uint64_t timeout_ns)
+{
+    struct ouro_connect c;
+
+    if (out == NULL)
+        return -EINVAL;
+    ouro_connect_with_start(&c, addr, options);
+    return finish_wait(&c, out, timeout_ns);
 }

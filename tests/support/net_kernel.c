@@ -57,17 +57,27 @@ static int control_without_direct(int ring_fd, unsigned opcode, const void *arg,
     return kernel_linux.control(ring_fd, opcode, arg, n);
 }
 
-/* The answer of a probe by a kernel that knows no FIXED_FD_INSTALL. */
-static int control_without_direct_sockets(int ring_fd, unsigned opcode, const void *arg, unsigned n)
+/* The answer of a probe by a kernel that does not know one operation. */
+static int control_without(unsigned op, int ring_fd, unsigned opcode, const void *arg, unsigned n)
 {
     int result = kernel_linux.control(ring_fd, opcode, arg, n);
     struct io_uring_probe *p = (struct io_uring_probe *)(uintptr_t)arg;
 
     if (opcode == IORING_REGISTER_PROBE && result >= 0)
         for (unsigned i = 0; i < p->ops_len; i++)
-            if (p->ops[i].op == IORING_OP_FIXED_FD_INSTALL)
+            if (p->ops[i].op == op)
                 p->ops[i].flags = 0;
     return result;
+}
+
+static int control_without_direct_sockets(int ring_fd, unsigned opcode, const void *arg, unsigned n)
+{
+    return control_without(IORING_OP_FIXED_FD_INSTALL, ring_fd, opcode, arg, n);
+}
+
+static int control_without_bind(int ring_fd, unsigned opcode, const void *arg, unsigned n)
+{
+    return control_without(IORING_OP_BIND, ring_fd, opcode, arg, n);
 }
 
 const struct kernel kernel_without_direct = {.setup = linux_setup,
@@ -83,3 +93,10 @@ const struct kernel kernel_without_direct_sockets = {.setup = linux_setup,
                                                      .map = linux_map,
                                                      .unmap = linux_unmap,
                                                      .close = linux_close};
+
+const struct kernel kernel_without_bind = {.setup = linux_setup,
+                                           .enter = linux_enter,
+                                           .control = control_without_bind,
+                                           .map = linux_map,
+                                           .unmap = linux_unmap,
+                                           .close = linux_close};

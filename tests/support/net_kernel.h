@@ -17,4 +17,7 @@ extern const struct kernel kernel_without_direct;
 /* Looks like one that can register the table, but not use it for sockets. */
 extern const struct kernel kernel_without_direct_sockets;
 
+/* Cannot bind by an operation. */
+extern const struct kernel kernel_without_bind;
+
 #endif
