@@ -10,7 +10,10 @@
 #include <ouro/task.h>
 #include <ouro/timer.h>
 #include <ouro/runtime.h>
+#include <ouro/poll.h>
+#include <ouro/promise.h>
 #include <ouro/net.h>
+#include <ouro/datagram.h>
 #include <ouro/file.h>
 #include <ouro/fs.h>
 #include <ouro/msg.h>

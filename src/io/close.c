@@ -2,6 +2,7 @@
 /* Closing: refuse new operations, end those in flight, await them, close the descriptor, free the
  * slot. */
 #include "io/close.h"
+#include "io/port.h"
 
 #include <string.h>
 
@@ -45,6 +46,13 @@ static void close_step(struct ouro_close *c)
     op_go(&c->step, sqe, NULL, TAG_OP);
 }
 
+/* Only after the close may the next one bind there. */
+static void leave_port(struct shard *s, const struct slot *slot)
+{
+    if (slot->kind == SLOT_CONN)
+        port_close(s->number, slot->object);
+}
+
 static void close_resume(struct ouro_task *task)
 {
     struct ouro_close *c = OURO_FRAME(task, struct ouro_close, task);
@@ -60,6 +68,7 @@ static void close_resume(struct ouro_task *task)
     }
     close_step(c);
     OURO_AWAIT(task, &c->step.future);
+    leave_port(s, slot_of(c));
     slots_free(&s->slots, c->id); /* nothing if the entry was handed out again: [SLOT-3] */
     CALL_END(task, c->step.future.result);
 }
@@ -111,7 +120,7 @@ int ouro_close(ouro_conn conn)
     slot = slots_find(&s->slots, conn.id, SLOT_CONN);
     if (slot == NULL)
         return slots_missing(&s->slots, conn.id);
-    if (slot->inflight == 0) {
+    if (slot->inflight == 0 && slot->object == NULL) {
         op_close_detached(s, slot);
         return 0;
     }

@@ -80,11 +80,17 @@ static int begin(struct shard *s, ouro_listener *out, int fd, const struct ouro_
     return 0;
 }
 
+static int prepare(int fd, int family, const void *options)
+{
+    return sockopt_apply(fd, options, family);
+}
+
 int ouro_listen(ouro_listener *out, const struct ouro_addr *addr,
                 const struct ouro_listen_options *options)
 {
     struct shard *s = shard_self;
     struct ouro_listen_options o;
+    struct port_request request;
     struct ouro_addr bound;
     struct port *port;
     int fd, error;
@@ -96,7 +102,14 @@ int ouro_listen(ouro_listener *out, const struct ouro_addr *addr,
     error = take_options(&o, options);
     if (error != 0)
         return error;
-    fd = port_listen(s->number, addr, &o, &port, &bound);
+    request = (struct port_request){.type = SOCK_STREAM,
+                                    .backlog = o.backlog,
+                                    .v6only = o.v6only,
+                                    .share_port = o.share_port,
+                                    .private_port = o.private_port,
+                                    .prepare = prepare,
+                                    .options = &o.socket};
+    fd = port_open(s->number, addr, &request, &port, &bound);
     if (fd < 0)
         return fd;
     error = begin(s, out, fd, &o, port, &bound);
@@ -331,6 +344,7 @@ int ouro_conn_adopt(ouro_conn *out, int fd)
     slot = slots_take(&s->slots, fd, SLOT_CONN);
     if (slot == NULL)
         return -EMFILE;
+    slot->gso = sockopt_has_gso(fd);
     out->id = slot->id;
     return 0;
 }

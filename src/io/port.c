@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/port.h"
-#include "io/sockopt.h"
 #include "shard/mesh.h"
 
 #include <errno.h>
@@ -17,6 +16,7 @@
 struct port {
     struct port *next;
     struct ouro_addr asked, bound;
+    int type;                                /* of socket */
     uint64_t shards[OURO_MAX_SHARDS / 64];   /* which have it open */
     uint64_t refusing[OURO_MAX_SHARDS / 64]; /* which of these want no new peers */
     unsigned users, refusers;
@@ -46,7 +46,7 @@ static bool abstract(const struct ouro_addr *a)
     return a->un.sun_path[0] == '\0';
 }
 
-/* A socket file that nobody listens on any more was left by a process that died. */
+/* A socket file that nobody has open any more was left by a process that died. */
 static void remove_stale(const struct ouro_addr *a)
 {
     struct stat st;
@@ -54,7 +54,7 @@ static void remove_stale(const struct ouro_addr *a)
 
     if (abstract(a) || stat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return;
-    /* Of another type, so that whoever listens there sees no connection: EPROTOTYPE. */
+    /* A listener sees no connection of it: EPROTOTYPE. */
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
@@ -64,24 +64,25 @@ static void remove_stale(const struct ouro_addr *a)
 }
 
 /* `first`: nobody of this process is bound there yet. */
-static int prepare(int fd, const struct ouro_addr *a, const struct ouro_listen_options *o,
-                   bool first)
+static int prepare(int fd, const struct ouro_addr *a, const struct port_request *o, bool first)
 {
     int family = ouro_addr_family(a);
-    int error = family == AF_UNIX ? 0 : set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    int error = 0;
 
+    if (family != AF_UNIX && o->type == SOCK_STREAM) /* others could take a datagram port over */
+        error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (error == 0 && family == AF_INET6)
         error = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
     if (error == 0 && family != AF_UNIX && (!first || o->share_port))
         error = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    return error != 0 ? error : sockopt_apply(fd, &o->socket, family);
+    return error != 0 ? error : o->prepare(fd, family, o->options);
 }
 
-static int open_socket(const struct ouro_addr *a, const struct ouro_listen_options *o, bool first,
+static int open_socket(const struct ouro_addr *a, const struct port_request *o, bool first,
                        struct ouro_addr *bound)
 {
     int family = ouro_addr_family(a);
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+    int fd = socket(family, o->type | SOCK_CLOEXEC, 0), error;
     struct sockaddr_storage ss = {0};
     socklen_t len = sizeof ss;
 
@@ -94,7 +95,7 @@ static int open_socket(const struct ouro_addr *a, const struct ouro_listen_optio
         error = -errno;
     if (error == 0 && family != AF_UNIX && first && !o->private_port)
         error = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (error == 0 && listen(fd, o->backlog) != 0)
+    if (error == 0 && o->type == SOCK_STREAM && listen(fd, o->backlog) != 0)
         error = -errno;
     if (error == 0 && getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
         error = -errno;
@@ -124,10 +125,10 @@ static bool has(const struct port *p, unsigned shard)
 
 /* The entry that another shard opened and this one has not: the oldest, so that shards which open
  * several on port 0 in the same order share them in that order. */
-static struct port *find(unsigned shard, const struct ouro_addr *a)
+static struct port *find(unsigned shard, const struct ouro_addr *a, int type)
 {
     for (struct port *p = ports; p != NULL; p = p->next)
-        if (!p->own && !has(p, shard) &&
+        if (!p->own && p->type == type && !has(p, shard) &&
             (ouro_addr_equal(&p->asked, a) || ouro_addr_equal(&p->bound, a)))
             return p;
     return NULL;
@@ -153,8 +154,7 @@ static void remove_file(const struct port *p)
         unlink(p->bound.un.sun_path);
 }
 
-static int open_first(const struct ouro_addr *a, const struct ouro_listen_options *o,
-                      struct port **out)
+static int open_first(const struct ouro_addr *a, const struct port_request *o, struct port **out)
 {
     struct port *p = calloc(1, sizeof *p), **at;
     int fd;
@@ -162,6 +162,7 @@ static int open_first(const struct ouro_addr *a, const struct ouro_listen_option
     if (p == NULL)
         return -ENOMEM;
     p->asked = *a;
+    p->type = o->type;
     p->unix_fd = -1;
     fd = open_socket(a, o, true, &p->bound);
     if (fd >= 0 && ouro_addr_family(a) == AF_UNIX) {
@@ -183,24 +184,22 @@ static int open_first(const struct ouro_addr *a, const struct ouro_listen_option
     return fd;
 }
 
-static int open_another(struct port *p, const struct ouro_listen_options *o)
+static int open_another(struct port *p, const struct port_request *o)
 {
     struct ouro_addr bound;
 
     return p->unix_fd >= 0 ? duplicate(p->unix_fd) : open_socket(&p->bound, o, false, &bound);
 }
 
-int port_listen(unsigned shard, const struct ouro_addr *addr, const struct ouro_listen_options *o,
-                struct port **port, struct ouro_addr *bound)
+int port_open(unsigned shard, const struct ouro_addr *addr, const struct port_request *o,
+              struct port **port, struct ouro_addr *bound)
 {
     struct port *p;
     int fd;
 
     *port = NULL;
-    if (o->private_port && ouro_addr_family(addr) != AF_UNIX)
-        return open_socket(addr, o, true, bound);
     pthread_mutex_lock(&lock);
-    p = o->private_port ? NULL : find(shard, addr);
+    p = o->private_port ? NULL : find(shard, addr, o->type);
     fd = p != NULL ? open_another(p, o) : open_first(addr, o, &p);
     if (fd >= 0) {
         p->own = p->own || o->private_port;
@@ -242,6 +241,16 @@ void port_refuse(unsigned shard, struct port *port, int fd, int family)
     if (port->refusers == port->users)
         shutdown(fd, SHUT_RD);
     pthread_mutex_unlock(&lock);
+}
+
+void port_give_out(unsigned shard, struct port *port)
+{
+    if (port == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    port->inode = 0; /* matches no file: none is removed */
+    pthread_mutex_unlock(&lock);
+    port_close(shard, port);
 }
 
 void port_close(unsigned shard, struct port *port)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/sockopt.h"
+#include "io/port.h"
 #include "shard/op.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <ouro/msg.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +64,14 @@ int sockopt_apply(int fd, const struct ouro_socket_options *o, int family)
         if (x.len != 0 && setsockopt(fd, x.level, x.name, &x.value, x.len) != 0)
             return -errno;
     return 0;
+}
+
+bool sockopt_has_gso(int fd)
+{
+    int segment = 0;
+    socklen_t len = sizeof segment;
+
+    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &len) == 0;
 }
 
 int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_options *in)
@@ -188,6 +198,7 @@ int ouro_conn_give_out(ouro_conn conn)
     if (fd < 0)
         return fd;
     if (borrowed) {
+        port_give_out(s->number, slot->object);
         slots_free(&s->slots, conn.id);
         return fd;
     }

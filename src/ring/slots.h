@@ -33,12 +33,13 @@ enum slot_kind { SLOT_FREE = 0, SLOT_CONN = 1, SLOT_LISTENER = 2, SLOT_FILE = 3 
 struct slot {
     uint64_t id;                 /* the handle it answers to */
     struct ouro_future *drained; /* who waits until nothing is in flight */
-    void *object;                /* a listener's state */
+    void *object;                /* a listener's state, a bound datagram socket's port */
     uint32_t inflight;           /* operations in the kernel */
     uint32_t next;               /* free list, accept queue */
     int fd;                      /* descriptor, or entry of the direct table */
     uint8_t kind;                /* enum slot_kind */
     bool direct, closing;
+    bool gso; /* the kernel cuts what is sent into datagrams */
 };
 
 struct slots {

@@ -4,11 +4,14 @@
  *
  *   [RECV-1] The source is in its task's list from open until the last completion: its memory
  * stays. [RECV-2] A buffer the kernel named is queued or put back, whatever else the completion
- * says. [RECV-3] `ready` is DONE exactly while there is a buffer to take or the end has come.
- *   [RECV-4] A source without an operation in the kernel is PAUSED, PARKED or ended.
+ * says. [RECV-3] `ready` is DONE exactly while there is a buffer to take, an error to tell or the
+ * end has come. [RECV-4] A source without an operation in the kernel is PAUSED, PARKED or ended.
+ *
+ * A source of datagrams (`shape`) is the same with recvmsg. It keeps to its size of buffer, needs
+ * no spare ones, as datagrams are lost at times anyway, and outlives what the network reports.
  */
+#include "shard/recv_source.h"
 #include "shard/fiber.h"
-#include "shard/op.h"
 
 #define FITS_UP   2  /* full buffers in a row before larger ones are used */
 #define FITS_DOWN 64 /* receives in a row that a small one would have held */
@@ -88,7 +91,10 @@ static void arm(struct shard *s, struct ouro_recv_source *r)
 
     if (sqe == NULL)
         return;
-    io_uring_prep_recv_multishot(sqe, 0, NULL, 0, 0);
+    if (r->shape != NULL)
+        io_uring_prep_recvmsg_multishot(sqe, 0, r->shape, MSG_TRUNC);
+    else
+        io_uring_prep_recv_multishot(sqe, 0, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = s->pools[r->group].group;
     op_go(&r->op, sqe, slot, TAG_RECV_SOURCE);
@@ -100,7 +106,7 @@ static void arm(struct shard *s, struct ouro_recv_source *r)
 static bool arm_own(struct shard *s, struct ouro_recv_source *r)
 {
     struct pool *p = &s->pools[0];
-    uint32_t bid = pool_spare_take(p);
+    uint32_t bid = r->shape == NULL ? pool_spare_take(p) : POOL_NONE;
     struct io_uring_sqe *sqe;
     struct slot *slot;
 
@@ -138,7 +144,7 @@ static void weigh_size(struct shard *s, struct ouro_recv_source *r, uint32_t len
     bool argues = r->group == 0 ? len == s->pools[0].bytes && !pool_is_dry(&s->pools[1])
                                 : len <= s->pools[0].bytes / 2;
 
-    if (s->pools[1].br == NULL || r->fits >= fits_enough(r))
+    if (s->pools[1].br == NULL || r->shape != NULL || r->fits >= fits_enough(r))
         return; /* decided already: what the kernel still delivers changes nothing */
     r->fits = argues ? (uint16_t)(r->fits + 1) : 0;
     if (r->fits >= fits_enough(r))
@@ -181,7 +187,7 @@ static bool ran_dry(struct shard *s, struct ouro_recv_source *r)
     s->pools[r->group].dry++;
     if (has_buffers(&s->pools[r->group]))
         return false;
-    if (r->group == 1 && has_buffers(&s->pools[0])) {
+    if (r->group == 1 && r->shape == NULL && has_buffers(&s->pools[0])) {
         r->group = 0;
         r->fits = 0;
         return false;
@@ -205,6 +211,23 @@ static bool passing(int result)
     return result == -ENOBUFS || result == -ECANCELED || result == -EAGAIN || result == -EINTR;
 }
 
+/* What ICMP and the like had to say about an earlier datagram. */
+static bool from_network(int result)
+{
+    return result == -ECONNREFUSED || result == -EHOSTUNREACH || result == -ENETUNREACH ||
+           result == -EHOSTDOWN || result == -ENETDOWN || result == -ENONET ||
+           result == -ENOPROTOOPT || result == -EPROTO || result == -EMSGSIZE ||
+           result == -EACCES || result == -ECONNRESET;
+}
+
+/* An error that passes is told when what was queued before it has been taken. */
+static void tell(struct shard *s, struct ouro_recv_source *r, int error)
+{
+    r->end = error;
+    if (r->ready.state != OURO_DONE)
+        future_complete(s, &r->ready, 0);
+}
+
 /* The kernel ended the operation: does the source go on, and how? */
 static void ended(struct shard *s, struct ouro_recv_source *r, int result)
 {
@@ -213,6 +236,10 @@ static void ended(struct shard *s, struct ouro_recv_source *r, int result)
     if (r->fits >= fits_enough(r)) {
         r->group ^= 1;
         r->fits = 0;
+    }
+    if (r->shape != NULL && from_network(result)) {
+        tell(s, r, result);
+        result = -EAGAIN;
     }
     if (result == 0 || (result < 0 && !passing(result)))
         end(s, r, result);
@@ -264,13 +291,12 @@ void recv_source_over(struct shard *s, struct ouro_op *op)
     ended(s, container_of(op, struct ouro_recv_source, op), op->future.result);
 }
 
-int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max)
+int recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max,
+                     struct msghdr *shape, unsigned group, const void *place)
 {
     struct shard *s = shard_self;
 
-    if (source == NULL)
-        return -EINVAL;
-    *source = (struct ouro_recv_source){.conn = conn};
+    *source = (struct ouro_recv_source){.conn = conn, .shape = shape, .group = (uint8_t)group};
     op_refuse(&source->op, -EINVAL);
     future_init(&source->ready, KIND_EVENT);
     if (s == NULL)
@@ -279,11 +305,34 @@ int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint3
         return -ECANCELED;
     if (slots_find(&s->slots, conn.id, SLOT_CONN) == NULL)
         return slots_missing(&s->slots, conn.id);
-    op_init(s, &source->op, KIND_SOURCE, __builtin_return_address(0));
+    op_init(s, &source->op, KIND_SOURCE, place);
     source->hold_max = hold_max != 0 ? hold_max : HOLD_DEFAULT;
     source->flags = OPEN;
     arm(s, source);
     return 0;
+}
+
+int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max)
+{
+    if (source == NULL)
+        return -EINVAL;
+    return recv_source_open(source, conn, hold_max, NULL, 0, __builtin_return_address(0));
+}
+
+/* Nothing is queued: why? */
+static int nothing(struct ouro_recv_source *r)
+{
+    int told = r->end;
+
+    if ((r->flags & ENDED) != 0)
+        return r->end;
+    if ((r->flags & OPEN) == 0)
+        return -EBADF;
+    if (told == 0)
+        return -EAGAIN;
+    r->end = 0;
+    r->ready.state = OURO_PENDING; /* [RECV-3] */
+    return told;
 }
 
 int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
@@ -299,11 +348,11 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
     if (task_cancelled(s->current))
         return -ECANCELED;
     if (r->queued == 0)
-        return (r->flags & ENDED) != 0 ? r->end : (r->flags & OPEN) != 0 ? -EAGAIN : -EBADF;
+        return nothing(r);
     id = r->head;
     p = pool_of(s, id);
     r->head = p->buffer[id & 0xffff].next;
-    if (--r->queued == 0 && (r->flags & ENDED) == 0)
+    if (--r->queued == 0 && (r->flags & ENDED) == 0 && r->end == 0)
         r->ready.state = OURO_PENDING; /* [RECV-3] */
     *out = (struct ouro_buf){
         .data = pool_address(p, id & 0xffff), .len = p->buffer[id & 0xffff].len, .id = id + 1};
