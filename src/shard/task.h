@@ -10,6 +10,7 @@
  *   [TASK-2] A task in the list `ops` of an operation lives: it ends only with that list empty.
  *   [TASK-3] A future has a waiter only until it fires or its wait ends; completion clears it.
  *   [TASK-4] An operation that the kernel has is in the list of the task that started it.
+ *   [TASK-5] A scope links exactly its living tasks, `live` of them; its future is DONE when none.
  */
 #ifndef SHARD_TASK_H
 #define SHARD_TASK_H
@@ -51,6 +52,7 @@ static inline bool task_cancelled(const struct ouro_task *t)
 
 static inline void task_push(struct shard *s, struct ouro_task *t)
 {
+    check(t->state != OURO_TASK_READY); /* [TASK-1] */
     t->state = OURO_TASK_READY;
     t->run_next = NULL;
     *s->ready_tail = t;
@@ -62,6 +64,7 @@ static inline struct ouro_task *task_pop(struct shard *s)
     struct ouro_task *t = s->ready;
 
     if (t != NULL) {
+        check(t->state == OURO_TASK_READY); /* [TASK-1] */
         s->ready = t->run_next;
         if (s->ready == NULL)
             s->ready_tail = &s->ready;

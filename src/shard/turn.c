@@ -4,6 +4,7 @@
  * At most one system call a turn (one more when it spins), and none when there is nothing to submit
  * and the kernel has no work of ours waiting. */
 #include "shard/reap.h"
+#include "shard/audit.h"
 #include "shard/fiber.h"
 #include "shard/op.h"
 
@@ -109,6 +110,10 @@ static void submit_and_wait(struct shard *s)
 
 void shard_submit(struct shard *s, bool may_wait)
 {
+#if OURO_CHECKED
+    if (s->counters.turns % AUDIT_TURNS == 0)
+        shard_audit(s);
+#endif
     mesh_flush(&s->mesh);
     recv_sources_unpark(s);
     pool_publish(&s->pools[0]);

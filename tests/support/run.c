@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include "shard/audit.h"
 #include "shard/task.h"
 
 struct job {
@@ -88,6 +89,7 @@ void leftovers(char *text, size_t bytes)
 
     while (!clean(s, own_tasks(s)) && ouro_now_precise_ns() < end)
         (void)ouro_yield();
+    shard_audit(shard_self);
     text[0] = '\0';
     if (clean(s, own_tasks(s)))
         return;
