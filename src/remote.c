@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Running functions on other shards. */
 #include "runtime.h"
+#include "async/promise.h"
 #include "shard/fiber.h"
 #include "shard/op.h"
 
@@ -59,6 +60,46 @@ int ouro_spawn_remote(unsigned shard, ouro_task_fn *fn, void *arg, const char *n
     }
     if (shard_self == NULL)
         runtime_release();
+    return error;
+}
+
+/* --- a promise of another shard -----------------------------------------------------------------
+ */
+
+static int promise_send(struct runtime *rt, struct ouro_promise *p, int result)
+{
+    int error = promise_claim(p);
+
+    if (error != 0)
+        return error;
+    if (p->shard >= rt->n) { /* of an earlier runtime, which had more */
+        promise_unclaim(p);
+        return -EINVAL;
+    }
+    if (shard_self != NULL)
+        mesh_send(&shard_self->mesh, p->shard, promise_message(p, result));
+    else
+        error = mesh_post_remote(&rt->mesh, p->shard, promise_message(p, result));
+    if (error != 0)
+        promise_unclaim(p);
+    return error;
+}
+
+int ouro_promise_complete_remote(struct ouro_promise *p, int result)
+{
+    struct runtime *rt;
+    int error;
+
+    if (p == NULL)
+        return -EINVAL;
+    if (shard_self != NULL)
+        return p->shard == shard_self->number ? ouro_promise_complete(p, result)
+                                              : promise_send(worker_self->runtime, p, result);
+    rt = runtime_hold();
+    if (rt == NULL)
+        return -ESHUTDOWN;
+    error = promise_send(rt, p, result);
+    runtime_release();
     return error;
 }
 

@@ -388,24 +388,6 @@ static inline void ouro_recv_source_cleanup(struct ouro_recv_source *source)
     ouro_recv_source_close(source);
 }
 
-/* --- readiness ---------------------------------------------------------------------------------
- */
-
-/* Waits until an arbitrary descriptor, which stays the caller's and must stay open, is ready for
- * `events` (POLLIN, POLLOUT, …): the result is the mask of poll(2). */
-struct ouro_poll {
-    struct ouro_op op;
-};
-OURO_API void ouro_poll_start(struct ouro_poll *p, int fd, short events);
-
-static inline int ouro_poll(int fd, short events)
-{
-    struct ouro_poll p;
-
-    ouro_poll_start(&p, fd, events);
-    return ouro_await(&p.op.future);
-}
-
 OURO_END_DECLS
 
 #endif

@@ -121,21 +121,6 @@ void ouro_shutdown_start(struct ouro_shutdown *o, ouro_conn conn, int how)
     op_go(&o->op, sqe, slot, TAG_OP);
 }
 
-void ouro_poll_start(struct ouro_poll *p, int fd, short events)
-{
-    struct io_uring_sqe *sqe;
-
-    if (fd < 0) {
-        op_refuse(&p->op, -EBADF);
-        return;
-    }
-    sqe = op_begin(shard_self, &p->op, IORING_OP_POLL_ADD, CALLER);
-    if (sqe == NULL)
-        return;
-    io_uring_prep_poll_add(sqe, fd, (unsigned short)events);
-    op_go(&p->op, sqe, NULL, TAG_OP);
-}
-
 /* --- all of it ------------------------------------------------------------------------------- */
 
 /* MSG_WAITALL lets the kernel go on after a short send; what is left after an interruption is sent

@@ -12,6 +12,7 @@
 #include "shard/fiber.h"
 #include "shard/op.h"
 
+#include <ouro/promise.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -159,6 +160,20 @@ static void settle_handle(struct shard *s, struct fiber *f, bool joined)
     zombie_add(s, f->task.scope, f->handle);
 }
 
+#if OURO_CHECKED
+/* Not looked into: what this stack held has been grown over. */
+static void check_promises(const struct shard *s, const struct fiber *f)
+{
+    uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top);
+
+    for (const struct ouro_promise *p = s->promises; p != NULL; p = p->next)
+        ensure((uintptr_t)p < low || (uintptr_t)p >= (uintptr_t)f->top,
+               "task '%s' on shard %u ends with a promise on its stack that tasks wait for; "
+               "complete it or drop it",
+               f->task.name, s->number);
+}
+#endif
+
 static void fiber_main(void *arg)
 {
     struct fiber *f = arg;
@@ -177,6 +192,9 @@ static void fiber_main(void *arg)
     }
     joined = f->task.joins != NULL;
     f->task.result = value;
+#if OURO_CHECKED
+    check_promises(s, f);
+#endif
     settle_handle(s, f, joined);
     task_finish(s, &f->task, value);
     context_exit(&f->context, &s->context, f);

@@ -2,6 +2,8 @@
 /* What futures are, and how each kind is cancelled. */
 #include "shard/op.h"
 
+#include <ouro/poll.h>
+#include <ouro/promise.h>
 #include <ouro/timer.h>
 
 static void join_cancel(struct shard *s, struct ouro_join *j)
@@ -19,6 +21,55 @@ static void signal_cancel(struct shard *s, struct ouro_signal_wait *w)
     *w->pprev = w->next;
     if (w->next != NULL)
         w->next->pprev = w->pprev;
+    op_complete(s, &w->op, -ECANCELED);
+}
+
+static void promise_intact(const struct shard *s, struct ouro_promise *p)
+{
+    ensure(p->first == NULL || (p->first->promise == p && p->first->pprev == &p->first),
+           "on shard %u a promise was overwritten while tasks wait for it; drop it, or declare it "
+           "with OURO_PROMISE",
+           s->number);
+}
+
+void promise_note(struct shard *s, struct ouro_promise_wait *w)
+{
+    struct ouro_promise *p = w->promise;
+
+    promise_intact(s, p);
+    if (p->first == NULL) { /* [PROMISE-2] */
+        p->next = s->promises;
+        p->pprev = &s->promises;
+        if (p->next != NULL)
+            p->next->pprev = &p->next;
+        s->promises = p;
+    }
+    w->next = NULL;
+    w->pprev = p->last;
+    *p->last = w;
+    p->last = &w->next;
+}
+
+void promise_forget(struct shard *s, struct ouro_promise_wait *w)
+{
+    struct ouro_promise *p = w->promise;
+
+    promise_intact(s, p);
+    *w->pprev = w->next;
+    if (w->next != NULL)
+        w->next->pprev = w->pprev;
+    else
+        p->last = w->pprev;
+    if (p->first == NULL) { /* [PROMISE-2] */
+        *p->pprev = p->next;
+        if (p->next != NULL)
+            p->next->pprev = p->pprev;
+    }
+}
+
+static void promise_wait_cancel(struct shard *s, struct ouro_promise_wait *w)
+{
+    promise_forget(s, w);
     op_complete(s, &w->op, -ECANCELED);
 }
 
@@ -61,6 +112,12 @@ void future_cancel(struct shard *s, struct ouro_future *f)
     case KIND_SIGNAL:
         signal_cancel(s, container_of(op, struct ouro_signal_wait, op));
         break;
+    case KIND_PROMISE:
+        promise_wait_cancel(s, container_of(op, struct ouro_promise_wait, op));
+        break;
+    case KIND_POLL:
+        ouro_poll_source_stop(container_of(op, struct ouro_poll_source, op));
+        break;
     case KIND_RELEASED:
         future_cancel(s, &container_of(f, struct ouro_send_zc, released)->op.future);
         break;
@@ -99,6 +156,10 @@ const char *future_name(const struct ouro_future *f)
         return "scope";
     case KIND_SIGNAL:
         return "signal";
+    case KIND_PROMISE:
+        return "promise";
+    case KIND_POLL:
+        return "poll source";
     default:
         return "event";
     }

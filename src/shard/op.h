@@ -16,6 +16,7 @@ enum op_tag {
     TAG_ACCEPT_SOURCE = 3,
     TAG_INTERNAL = 4, /* no address: enum op_internal in bits 3-7, payload above */
     TAG_RAW = 5,
+    TAG_POLL_SOURCE = 6,
 };
 
 enum op_internal {
@@ -142,6 +143,8 @@ void accept_source_complete(struct shard *s, struct ouro_op *op, int result, uns
 void recv_source_over(struct shard *s,
                       struct ouro_op *op); /* their operation, with its last result */
 void accept_source_over(struct shard *s, struct ouro_op *op);
+void poll_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags);
+void poll_source_over(struct shard *s, struct ouro_op *op);
 
 /* Ends multishot accepts, which go on one by one, when the free entries might not suffice:
  * [SLOT-4]. */

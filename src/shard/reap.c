@@ -112,6 +112,9 @@ static void answer(struct shard *s, uint64_t user_data, int result)
     case TAG_ACCEPT_SOURCE:
         accept_source_over(s, op);
         break;
+    case TAG_POLL_SOURCE:
+        poll_source_over(s, op);
+        break;
     default:
         cut_short(s, op, op->future.result);
         break;
@@ -189,6 +192,9 @@ static inline void one(struct shard *s, const struct io_uring_cqe *cqe)
         break;
     case TAG_INTERNAL:
         internal(s, cqe);
+        break;
+    case TAG_POLL_SOURCE:
+        poll_source_complete(s, op, cqe->res, cqe->flags);
         break;
     case TAG_RAW:
         raw_complete(s, op, cqe->res, cqe->flags);

@@ -33,6 +33,7 @@
 
 struct fiber;
 
+struct ouro_promise;
 struct fiber_handles {
     struct fiber_handle *handle;
     uint32_t count, fresh, free_head;
@@ -78,6 +79,7 @@ struct shard {
     struct stack_use *stack_use;
     uint32_t stack_uses;
     unsigned number;
+    struct ouro_promise *promises; /* that tasks wait for */
     const struct ouro_options *options;
     uint64_t spin_ns;
     bool bell_armed;

@@ -37,6 +37,8 @@ enum future_kind {
     KIND_SIGNAL = 9,
     KIND_RELEASED = 10, /* of a zero-copy send: the send is cancelled, the wait is not cut short */
     KIND_RAW = 11,      /* one completion, and no other if it can be helped */
+    KIND_PROMISE = 12,  /* the wait for a promise: it is given up, the promise stays */
+    KIND_POLL = 13,     /* readiness, many times */
 };
 
 /* What every call of several steps begins with. */
@@ -144,7 +146,7 @@ static inline __attribute__((always_inline)) bool op_intact(const struct ouro_op
                                                             struct ouro_op *const *link)
 {
     return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
-           op->future.kind >= KIND_OP && op->future.kind <= KIND_RAW;
+           op->future.kind >= KIND_OP && op->future.kind <= KIND_POLL;
 }
 
 /* What a task leaves behind, the newest first. Inline: a call from here would grow over the frames
@@ -238,6 +240,11 @@ void call_end(struct ouro_task *task, int result);
 
 /* Makes the running task wait for `t`. */
 int join_on(struct shard *s, struct ouro_join *j, struct ouro_task *t, const void *place);
+
+/* Puts a wait at the end of its promise's list, and takes it out. */
+struct ouro_promise_wait;
+void promise_note(struct shard *s, struct ouro_promise_wait *w);
+void promise_forget(struct shard *s, struct ouro_promise_wait *w);
 
 int fibers_init(struct shard *s);
 void fibers_destroy(struct shard *s);
