@@ -19,10 +19,11 @@ foreach(language C CXX ASM)
     set(CMAKE_${language}_FLAGS_DEBUG "-O0 -g")
 endforeach()
 
-set(warnings -Wall -Wextra -Wshadow -Wpointer-arith -Wvla -Wwrite-strings -Wundef -Wformat=2)
+set(warnings -Wall -Wextra -Wpointer-arith -Wvla -Wwrite-strings -Wundef -Wformat=2)
+# No -Wshadow in C++: a function may have its struct's name, as in struct stat.
 add_compile_options(
     "$<$<COMPILE_LANGUAGE:C,CXX>:${warnings}>"
-    "$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>"
+    "$<$<COMPILE_LANGUAGE:C>:-Wshadow;-Wstrict-prototypes;-Wmissing-prototypes>"
     "$<$<COMPILE_LANGUAGE:ASM>:-Wa,--noexecstack>")
 if(OURO_WERROR)
     add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)

@@ -174,6 +174,7 @@ static void begin_main(struct worker *w)
 static void worker_loop(struct worker *w)
 {
     for (;;) {
+        exceptions_end_here(); /* cancelled as a thread outside of any task */
         shard_work(w->shard);
         if (OURO_UNLIKELY(w->phase != RUNNING))
             stop_step(w);
@@ -188,6 +189,7 @@ static void worker_run(struct worker *w)
 {
     struct stack_fault_context faults = {.shard = w->number, .task_name = task_name_at};
     const struct stack_fault_context *former_faults = NULL;
+    struct exceptions outer = {0}; /* ouro_run() was called in a catch block, say */
     bool faults_on;
 
     w->error = worker_init(w);
@@ -197,6 +199,7 @@ static void worker_run(struct worker *w)
         w->error = w->number == 0 ? signals_start(w->shard, w->runtime) : 0;
     }
     if (report_and_wait(w)) {
+        outer = exceptions_take(w->shard->exceptions);
         begin_main(w);
         faults.pools[0] = &w->shard->stacks[0];
         faults.pools[1] = &w->shard->stacks[1];
@@ -206,6 +209,7 @@ static void worker_run(struct worker *w)
         stack_fault_watch(former_faults);
         if (faults_on)
             stack_fault_thread_fini();
+        *w->shard->exceptions = outer;
     } else if (w->number == 0) {
         signals_undo();
     }

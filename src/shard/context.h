@@ -31,9 +31,8 @@
  *           returns; if it does, the program traps at once.
  *   [CTX-6] the first frame says "no caller" to unwinders (undefined return address, zero frame
  *           pointer): a debugger's backtrace ends there, and a C++ exception that leaves entry()
- *           terminates the program. Exceptions thrown and caught between two switches are fine;
- *           suspending inside a catch block is not, the list of caught exceptions is the
- *           thread's.
+ *           terminates the program. Exceptions may be thrown and caught between two switches; a
+ *           flow that suspends with one in its hands is exceptions.h's business.
  *   [CTX-7] hardware shadow stacks are not switched. The object of context_start.S withholds the
  *           shadow-stack property, and the linker passes on only what every object has, so a
  *           program that contains it is never started with one. Indirect-branch tracking (IBT,

@@ -183,8 +183,10 @@ static void fiber_main(void *arg)
 
     if ((f->task.flags & TASK_CANCELLED) != 0 && !f->must_run)
         f->task.flags |= TASK_ABORTED;
-    else
+    else {
+        exceptions_end_here();
         value = f->fn(f->arg);
+    }
     if (OURO_UNLIKELY(f->task.ops != NULL)) {
         static __thread struct op_left left[REPORTED_OPS]; /* this frame is every fiber's */
 
@@ -213,6 +215,14 @@ static void unpark(struct shard *s)
             s->parked_tail = &s->parked;
         message->receive(s, message);
     } while (s->parked != NULL && s->root.cancelled);
+}
+
+void fiber_suspend_holding(struct shard *s, struct fiber *f)
+{
+    struct exceptions held = exceptions_take(s->exceptions);
+
+    context_switch(&f->context, &s->context, NULL);
+    *s->exceptions = held;
 }
 
 void fiber_bury(struct shard *s, struct fiber *ended)

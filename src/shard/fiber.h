@@ -68,6 +68,9 @@ static inline struct ouro_task *fiber_running(struct shard *s, const char *what)
     fiber_misused(s, what);
 }
 
+/* The same as fiber_suspend() with C++ exceptions in its hands. */
+void fiber_suspend_holding(struct shard *s, struct fiber *f);
+
 /* Switches to the scheduler until the task is run again. Its state must say what it waits for.
  *
  * Suspending and resuming are inline on both sides, so that as few return instructions as possible
@@ -81,7 +84,10 @@ static inline __attribute__((always_inline)) void fiber_suspend(struct shard *s,
 #if OURO_CHECKED
     fiber_check_frames(s, f, __builtin_frame_address(0));
 #endif
-    context_switch(&f->context, &s->context, NULL);
+    if (OURO_UNLIKELY(exceptions_held(s->exceptions)))
+        fiber_suspend_holding(s, f);
+    else
+        context_switch(&f->context, &s->context, NULL);
 }
 
 /* Waits to be woken. */

@@ -147,6 +147,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     wheel_init(&s->wheel, s->now_ns);
     scope_init(&s->root, 0);
     context_make_thread(&s->context);
+    s->exceptions = exceptions_of_thread(&s->no_exceptions);
     error = init_parts(s, place->mesh, why, why_bytes);
     if (error != 0) {
         shard_destroy(s);

@@ -27,6 +27,7 @@
 #include "ring/ring.h"
 #include "ring/slots.h"
 #include "shard/context.h"
+#include "shard/exceptions.h"
 #include "shard/mesh.h"
 #include "shard/stack.h"
 #include "shard/wheel.h"
@@ -61,7 +62,8 @@ struct shard {
     uint64_t now_ns;
     uint64_t slice_end_ticks;
     uint64_t slice_ticks;
-    struct context context; /* of the scheduler, while a fiber runs */
+    struct context context;        /* of the scheduler, while a fiber runs */
+    struct exceptions *exceptions; /* of the flow that runs on this thread */
     struct ring ring;
     struct wheel wheel;
     struct slots slots;
@@ -70,7 +72,8 @@ struct shard {
     struct ouro_counters counters;
 
     /* set-up, fibers, reports */
-    struct ouro_task idle_task; /* owns what is started outside of any task */
+    struct exceptions no_exceptions; /* stays empty, where there is no C++ */
+    struct ouro_task idle_task;      /* owns what is started outside of any task */
     struct ouro_scope root;
     struct stack_pool stacks[2];
     struct fiber_handles handles;

@@ -40,8 +40,10 @@ static void run(struct shard *s)
         s->current = t;
         if (task_is_fiber(t))
             fiber_resume(s, t);
-        else
+        else {
+            exceptions_end_here();
             t->resume(t);
+        }
         resumes++;
         if (--until_look == 0) {
             until_look = TASKS_PER_LOOK;

@@ -20,16 +20,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include <ouro.h>
+
+OURO_BEGIN_DECLS
+#include <cmocka.h>
 
 #define US  OURO_NSEC_PER_USEC
 #define MS  OURO_NSEC_PER_MSEC
 #define SEC OURO_NSEC_PER_SEC
 
 /* A failed check ends the process: what it stood on may be in any state. */
-_Noreturn void must_fail(const char *file, int line, const char *what);
+__attribute__((noreturn)) void must_fail(const char *file, int line, const char *what);
 void must_be_equal(const char *file, int line, const char *what, long long actual,
                    long long expected);
 
@@ -126,5 +128,7 @@ void child_free(struct child *c);
 /* The child's exit status; a child that did not exit by itself fails the test and shows what it
  * said. */
 int child_exit(const struct child *c);
+
+OURO_END_DECLS
 
 #endif
