@@ -50,7 +50,7 @@ static int run(void *arg)
         ouro_close(conn);
     }
     if (error != 0)
-        fprintf(stderr, "example-client: %s: %s\n", argv[1], strerror(-error));
+        fprintf(stderr, "example-client: %s: %s\n", argv[1], ouro_strerror(error));
     return error;
 }
 

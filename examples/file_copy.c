@@ -6,7 +6,6 @@
 #include <ouro.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define LANES       4
 #define CHUNK_BYTES (256 * 1024)
@@ -57,15 +56,20 @@ static int copy_all(struct copy *copy)
     return error == 0 ? ouro_fdatasync(copy->to) : error;
 }
 
+struct job {
+    const char *from, *to;
+    struct ouro_error why;
+};
+
 static int run(void *arg)
 {
-    char **argv = arg;
+    struct job *job = arg;
     struct copy copy = {0};
-    int error = ouro_open(&copy.from, argv[1], O_RDONLY, 0), closed;
+    int error = ouro_open(&copy.from, job->from, O_RDONLY, 0), closed;
 
     if (error != 0)
-        return error;
-    error = ouro_open(&copy.to, argv[2], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        return ouro_error_set(&job->why, error, "read", job->from);
+    error = ouro_open(&copy.to, job->to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (error == 0) {
         error = copy_all(&copy);
         closed = ouro_file_close(copy.to);
@@ -73,21 +77,24 @@ static int run(void *arg)
             error = closed;
     }
     ouro_file_close(copy.from);
-    return error;
+    return error == 0 ? 0 : ouro_error_set(&job->why, error, "copy to", job->to);
 }
 
 int main(int argc, char **argv)
 {
     struct ouro_options options = {.size = sizeof options, .shards = 1};
+    struct job job;
     int value = 1;
 
     if (argc != 3) {
         fprintf(stderr, "usage: example-file_copy FROM TO\n");
         return 2;
     }
-    if (ouro_run(&options, run, argv, &value) != 0)
+    job.from = argv[1];
+    job.to = argv[2];
+    if (ouro_run(&options, run, &job, &value) != 0)
         fprintf(stderr, "example-file_copy: %s\n", ouro_start_error());
     else if (value != 0)
-        fprintf(stderr, "example-file_copy: %s\n", strerror(-value));
+        fprintf(stderr, "example-file_copy: %s\n", job.why.text);
     return value != 0;
 }

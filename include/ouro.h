@@ -5,6 +5,7 @@
 #define OURO_H
 
 #include <ouro/base.h>
+#include <ouro/error.h>
 #include <ouro/addr.h>
 #include <ouro/future.h>
 #include <ouro/task.h>

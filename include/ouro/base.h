@@ -47,10 +47,15 @@
     (OURO_VERSION_NUMBER >= OURO_VERSION_MAKE(major, minor, patch))
 
 /* Errors that errno has no word for; returned negated, like errno values, whose numbers end at
- * 4095. ouro_strerror() has their texts. */
+ * 4095. ouro_strerror() and ouro_error_name() (ouro/error.h) know them. */
+#define OURO_ERRORS(X)                                                                             \
+    X(OURO_ENOSHARD, 10001, "called on a thread that is no shard, or outside of any task")         \
+    X(OURO_EOTHERSHARD, 10002, "the thing belongs to another shard")
+
 enum ouro_error_code {
-    OURO_ENOSHARD = 10001,    /* called on a thread that is no shard, or outside of any task */
-    OURO_EOTHERSHARD = 10002, /* the thing belongs to another shard */
+#define OURO_ERROR_CODE(name, number, text) name = (number),
+    OURO_ERRORS(OURO_ERROR_CODE)
+#undef OURO_ERROR_CODE
 };
 
 /* No deadline, no time-out. */

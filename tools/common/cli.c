@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include <ouro/error.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,7 +63,7 @@ int cli_failed(int error, const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     if (error)
-        fprintf(stderr, ": %s", strerror(error < 0 ? -error : error));
+        fprintf(stderr, ": %s", ouro_strerror(error));
     fputc('\n', stderr);
     funlockfile(stderr);
     return CLI_FAILED;

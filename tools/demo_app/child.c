@@ -64,7 +64,7 @@ static _Noreturn void become_proxy(int orders, int said, pid_t parent, const cha
         execv(path, argv);
         error = -errno;
     }
-    dprintf(STDERR_FILENO, "ouro-demo: cannot run %s: %s\n", path, strerror(-error));
+    dprintf(STDERR_FILENO, "ouro-demo: cannot run %s: %s\n", path, ouro_strerror(error));
     _exit(127);
 }
 

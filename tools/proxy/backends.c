@@ -2,7 +2,6 @@
 #include "proxy/backends.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void backends_init(struct backends *b, const struct cli_addrs *addrs, enum balance balance,
                    size_t first)
@@ -103,7 +102,7 @@ void backend_failed(struct backend *b, int error)
         b->failures++;
         b->retry_ns = ouro_after_ns(backend_backoff_ns(b->failures));
         if (b->failures == 1) {
-            snprintf(what, sizeof what, "down: %s", strerror(-error));
+            snprintf(what, sizeof what, "down: %s", ouro_strerror(error));
             say(b, what);
         }
     }
