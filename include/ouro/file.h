@@ -15,11 +15,11 @@ typedef struct ouro_file {
     uint64_t id;
 } ouro_file;
 
-/* Where relative paths begin: the process's current directory. No handle; 0 is none either. */
+/* Where relative paths begin: the process's current directory. No handle has this value, nor 0. */
 #ifdef __cplusplus
-#define OURO_CWD (ouro_file{UINT64_MAX})
+#define OURO_CWD (ouro_file{1})
 #else
-#define OURO_CWD ((ouro_file){UINT64_MAX})
+#define OURO_CWD ((ouro_file){1})
 #endif
 
 /* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file`
