@@ -139,7 +139,7 @@ struct ouro_stat {
 };
 
 /* statx(2) of a path (flags: AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_STATX_…) and of an open file.
- * `st` is set when the result is 0. A direct descriptor is made an ordinary one for the time: two
+ * `st` is set when the result is 0, else zeroes. A direct descriptor is made an ordinary one for the time: two
  * operations more, and -EOPNOTSUPP where the ring cannot (no Linux is known on which files are
  * direct that cannot). */
 struct ouro_stat_call {
@@ -164,8 +164,7 @@ static inline int ouro_stat(ouro_file dir, const char *path, int flags, struct o
         return -EINVAL;
     ouro_stat_start(&c, dir, path, flags);
     error = ouro_await(&c.op.future);
-    if (error == 0)
-        *out = c.st;
+    *out = c.st;
     return error;
 }
 
@@ -178,8 +177,7 @@ static inline int ouro_file_stat(ouro_file file, struct ouro_stat *out)
         return -EINVAL;
     ouro_file_stat_start(&c, file);
     error = ouro_await(&c.op.future);
-    if (error == 0)
-        *out = c.st;
+    *out = c.st;
     return error;
 }
 

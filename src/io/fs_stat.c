@@ -77,6 +77,7 @@ void ouro_stat_start(struct ouro_stat_call *c, ouro_file dir, const char *path, 
     c->at = dir;
     c->path = path;
     c->flags = flags;
+    c->st = (struct ouro_stat){0};
     memset(c->raw, 0, sizeof c->raw);
     if (s == NULL || path == NULL)
         op_refuse(&c->op, s == NULL ? -OURO_ENOSHARD : -EINVAL);
@@ -149,6 +150,7 @@ void ouro_file_stat_start(struct ouro_stat_call *c, ouro_file file)
     c->at = file;
     c->path = "";
     c->flags = AT_EMPTY_PATH;
+    c->st = (struct ouro_stat){0};
     memset(c->raw, 0, sizeof c->raw);
     if (slot == NULL)
         op_refuse(&c->op, s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, file.id));
