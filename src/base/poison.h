@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that nobody may touch for now: AddressSanitizer ends the process that does. Nothing in
- * other builds. The kernel is not held back. */
+/* Memory that nobody may touch for now: AddressSanitizer ends the process that does, memcheck
+ * reports it (with OURO_VALGRIND). Nothing in other builds. The kernel is not held back. */
 #ifndef BASE_POISON_H
 #define BASE_POISON_H
 
@@ -17,24 +17,41 @@
 #define POISON_ASAN 0
 #endif
 
+#if defined(OURO_VALGRIND) && !POISON_ASAN
+#define POISON_MEMCHECK 1
+#else
+#define POISON_MEMCHECK 0
+#endif
+
 #if POISON_ASAN
 #include <sanitizer/asan_interface.h>
+#define SEES_POISON __attribute__((no_sanitize("address"))) /* before a function that may look */
+#else
+#define SEES_POISON
+#endif
+#if POISON_MEMCHECK
+#include <valgrind/memcheck.h>
 #endif
 
 static inline void poison(const void *p, size_t bytes)
 {
 #if POISON_ASAN
     __asan_poison_memory_region(p, bytes);
+#elif POISON_MEMCHECK
+    (void)VALGRIND_MAKE_MEM_NOACCESS(p, bytes);
 #else
     (void)p;
     (void)bytes;
 #endif
 }
 
+/* Afterwards it counts as written: mostly it was by the kernel, which memcheck does not see. */
 static inline void unpoison(const void *p, size_t bytes)
 {
 #if POISON_ASAN
     __asan_unpoison_memory_region(p, bytes);
+#elif POISON_MEMCHECK
+    (void)VALGRIND_MAKE_MEM_DEFINED(p, bytes);
 #else
     (void)p;
     (void)bytes;

@@ -98,8 +98,15 @@ uint32_t pool_spare_take(struct pool *p)
     else
         return POOL_NONE;
     p->buffer[id].out = true;
-    unpoison(pool_address(p, id), p->bytes);
+    poison(pool_address(p, id), p->bytes); /* one that is fresh was not yet */
     return id;
+}
+
+void pool_spare_taken(struct pool *p, uint32_t id, uint32_t len)
+{
+    p->buffer[id].len = len;
+    p->buffer[id].next = POOL_NONE;
+    unpoison(pool_address(p, id), p->bytes);
 }
 
 void pool_spare_put(struct pool *p, uint32_t id)

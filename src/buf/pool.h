@@ -67,8 +67,11 @@ void pool_destroy(struct pool *p, struct ring *r);
 /* Doubles the pool. False: it is at its maximum. */
 bool pool_grow(struct pool *p);
 
-/* A spare buffer's number; POOL_NONE: there is none. */
+/* A spare buffer's number, for the kernel to receive into; POOL_NONE: there is none. */
 uint32_t pool_spare_take(struct pool *p);
+
+/* Takes note that the kernel filled it. */
+void pool_spare_taken(struct pool *p, uint32_t id, uint32_t len);
 void pool_spare_put(struct pool *p, uint32_t id);
 
 static inline char *pool_address(const struct pool *p, uint32_t id)

@@ -243,7 +243,8 @@ void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
     struct ouro_op **link = &f->task.ops;
 
     for (struct ouro_op *op = *link; op != NULL; link = &op->next, op = *link)
-        if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !op_intact(op, link)) {
+        if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !op_intact(op, link) ||
+            loan_within(&s->loans, op, (void *)low, sp)) {
             struct op_note note = op_look(s, op);
 
             fatal("task '%s' on shard %u left a block with '%s' pending in it, started at %p; "

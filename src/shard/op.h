@@ -88,10 +88,12 @@ static inline struct io_uring_sqe *op_begin_on(struct shard *s, struct ouro_op *
     return sqe;
 }
 
-/* The second half, after the prep helper: aims at the descriptor and names the operation. */
+/* The second half, after the prep helper: aims at the descriptor and names the operation. From here
+ * on the kernel owns it. (The buffers of receive sources are the pool's to guard.) */
 static inline void op_go(struct ouro_op *op, struct io_uring_sqe *sqe, const struct slot *slot,
                          enum op_tag tag)
 {
+    loan_begin(&shard_self->loans, op, tag == TAG_RECV_SOURCE ? NULL : sqe);
     if (slot != NULL)
         slot_aim(slot, sqe);
     sqe->user_data = op_user_data(op, tag);

@@ -44,6 +44,7 @@ static void cut_short(struct shard *s, struct ouro_op *op, int result)
 
 static void zc_over(struct shard *s, struct ouro_send_zc *z)
 {
+    loan_end(&s->loans, &z->op);
     op_unlink(&z->op);
     if (z->op.future.state != OURO_DONE)
         future_complete(s, &z->op.future, z->op.future.result);

@@ -261,8 +261,7 @@ static void own_complete(struct shard *s, struct ouro_recv_source *r, int result
         pool_spare_put(p, bid);
         return;
     }
-    p->buffer[bid].len = (uint32_t)result;
-    p->buffer[bid].next = POOL_NONE;
+    pool_spare_taken(p, bid, (uint32_t)result);
     append(s, r, bid);
 }
 

@@ -142,6 +142,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     s->current = &s->idle_task;
     s->ready_tail = &s->ready;
     s->parked_tail = &s->parked;
+    loans_init(&s->loans);
     s->now_ns = clock_now_ns();
     s->slice_ticks = ticks_for(place->options->run_budget_ns);
     wheel_init(&s->wheel, s->now_ns);

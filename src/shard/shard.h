@@ -28,6 +28,7 @@
 #include "ring/slots.h"
 #include "shard/context.h"
 #include "shard/exceptions.h"
+#include "shard/loan.h"
 #include "shard/mesh.h"
 #include "shard/stack.h"
 #include "shard/wheel.h"
@@ -86,6 +87,7 @@ struct shard {
     const struct ouro_options *options;
     uint64_t spin_ns;
     bool bell_armed;
+    struct loans loans;
     struct accept_source
         *multishots; /* accepts that take as many direct entries as they find peers */
 #if OURO_CHECKED

@@ -170,7 +170,7 @@ static inline __attribute__((always_inline)) unsigned ops_left(const struct ouro
             (struct op_left){.call = op->future.kind == KIND_CALL
                                          ? ((const struct call *)(const void *)op)->task.name
                                          : NULL,
-                             .place = op->place,
+                             .place = op_place(op),
                              .opcode = op->future.opcode,
                              .kind = op->future.kind};
     return n;
@@ -195,6 +195,7 @@ static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind
 /* Ends it. */
 static inline void op_complete(struct shard *s, struct ouro_op *op, int result)
 {
+    loan_end(&s->loans, op);
     op_unlink(op);
     future_complete(s, &op->future, result);
 }

@@ -9,10 +9,11 @@
 static __attribute__((noinline)) void leaves(ouro_conn conn, volatile char *hide)
 {
     volatile struct ouro_recv r;
-    char buf[16];
+    volatile char frame[16] = {0};
+    static char buf[16];
 
     ouro_recv_start((struct ouro_recv *)(uintptr_t)&r, conn, buf, sizeof buf);
-    *hide = buf[0]; /* the frame stays one of its own */
+    *hide = frame[0]; /* the frame stays one of its own */
 }
 
 static int main_fn(void *arg)

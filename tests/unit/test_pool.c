@@ -173,6 +173,7 @@ static void spares(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         id[i] = pool_spare_take(&pool);
         assert_in_range(id[i], 32, 35);
+        pool_spare_taken(&pool, id[i], 256); /* filled, and ours to read and write */
         memset(pool_address(&pool, id[i]), 's', 256);
         for (uint32_t k = 0; k < i; k++)
             assert_int_not_equal(id[k], id[i]);
