@@ -17,11 +17,11 @@
  *   -ENOENT        Unix: no such path
  *   -ENOTCONN, -EDESTADDRREQ   no address was given and there is no default peer
  *
- * Sending waits where the kernel does: for room in the send buffer, and on a Unix socket for room
- * in the receiver's queue. Only the sending task waits, and can be cancelled. (The kernel cannot
- * poll for room at a Unix receiver that is not the default peer, and gives that wait to a worker,
- * of which there are options.iowq_unbounded.) UDP that a receiver has no room for is lost, and
- * counted in its ouro_datagram_info. Sources: udp(7), unix(7), ip(7), ipv6(7).
+ * UDP that a receiver has no room for is lost, and counted in its ouro_datagram_info. A Unix
+ * receiver whose queue is full blocks its senders: ouro_send_to waits, the sending task alone, and
+ * can be cancelled; it hears at once of room at the default peer, and looks for it every
+ * millisecond at another address. ouro_send and ouro_sendv do not wait for it: -EAGAIN (the kernel,
+ * left to wait, would send an empty datagram instead). Sources: udp(7), unix(7), ip(7), ipv6(7).
  */
 #ifndef OURO_DATAGRAM_H
 #define OURO_DATAGRAM_H
@@ -90,9 +90,14 @@ OURO_API int ouro_datagram_info(ouro_conn conn, struct ouro_datagram_info *out);
 /* --- sending -----------------------------------------------------------------------------------
  */
 
-/* Sends one datagram to `to`, which is copied (NULL: the default peer). The result is len. */
+/* Sends one datagram to `to`, which is copied (NULL: the default peer). The result is len. Over a
+ * Unix socket a call of several steps. */
 struct ouro_send_to {
     struct ouro_op op;
+    struct ouro_task task;
+    struct ouro_op step;
+    struct ouro_timer again;
+    ouro_conn conn;
     struct msghdr header;
     struct iovec part;
     struct ouro_addr to;

@@ -43,7 +43,7 @@ static void send_start(struct ouro_op *op, ouro_conn conn, const void *buf, size
     sqe = op_begin_on(s, op, conn.id, SLOT_CONN, IORING_OP_SEND, place, &slot);
     if (sqe == NULL)
         return;
-    io_uring_prep_send(sqe, 0, buf, len, MSG_NOSIGNAL | flags);
+    io_uring_prep_send(sqe, 0, buf, len, slot_send_flags(slot) | flags);
     op_go(op, sqe, slot, TAG_OP);
 }
 
@@ -70,7 +70,7 @@ static void msg_start(struct ouro_msg *m, ouro_conn conn, const struct iovec *io
     if (opcode == IORING_OP_RECVMSG)
         io_uring_prep_recvmsg(sqe, 0, &m->header, (unsigned)flags);
     else
-        io_uring_prep_sendmsg(sqe, 0, &m->header, (unsigned)flags | MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(sqe, 0, &m->header, (unsigned)(flags | slot_send_flags(slot)));
     op_go(&m->op, sqe, slot, TAG_OP);
 }
 

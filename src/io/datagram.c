@@ -2,16 +2,19 @@
 /* Datagrams: opening sockets, sending, receiving one at a time. */
 #include "io/datagram.h"
 #include "io/port.h"
-#include "io/sockopt.h"
 #include "shard/op.h"
 
 #include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CALLER __builtin_return_address(0)
+
+/* Between two looks at whether a Unix receiver has room again. */
+#define AGAIN_NS OURO_NSEC_PER_MSEC
 
 /* --- opening --------------------------------------------------------------------------------- */
 
@@ -95,7 +98,7 @@ static int begin(struct shard *s, ouro_conn *out, int fd, struct port *port)
         return -EMFILE;
     }
     slot->object = port;
-    slot->gso = sockopt_has_gso(fd);
+    datagram_note(slot);
     out->id = slot->id;
     return 0;
 }
@@ -174,10 +177,25 @@ void ouro_datagram_connect_start(struct ouro_datagram_connect *c, ouro_conn conn
 
 /* --- what it is ------------------------------------------------------------------------------ */
 
+static bool get(int fd, int level, int name, int *value)
+{
+    socklen_t len = sizeof *value;
+
+    return getsockopt(fd, level, name, value, &len) == 0;
+}
+
+void datagram_note(struct slot *slot)
+{
+    int domain, type, segment;
+
+    slot->gso = get(slot->fd, SOL_UDP, UDP_SEGMENT, &segment);
+    slot->nowait = get(slot->fd, SOL_SOCKET, SO_DOMAIN, &domain) && domain == AF_UNIX &&
+                   get(slot->fd, SOL_SOCKET, SO_TYPE, &type) && type != SOCK_STREAM;
+}
+
 int datagram_slot(struct shard *s, ouro_conn conn, struct slot **out)
 {
-    int type = 0;
-    socklen_t len = sizeof type;
+    int type;
 
     if (s == NULL)
         return -OURO_ENOSHARD;
@@ -185,18 +203,16 @@ int datagram_slot(struct shard *s, ouro_conn conn, struct slot **out)
     if (*out == NULL)
         return slots_missing(&s->slots, conn.id);
     /* Datagram sockets have ordinary descriptors. */
-    if ((*out)->direct || getsockopt((*out)->fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
-        type != SOCK_DGRAM)
+    if ((*out)->direct || !get((*out)->fd, SOL_SOCKET, SO_TYPE, &type) || type != SOCK_DGRAM)
         return -EPROTOTYPE;
     return 0;
 }
 
 bool datagram_has_gro(const struct slot *slot)
 {
-    int on = 0;
-    socklen_t len = sizeof on;
+    int on;
 
-    return getsockopt(slot->fd, SOL_UDP, UDP_GRO, &on, &len) == 0 && on != 0;
+    return get(slot->fd, SOL_UDP, UDP_GRO, &on) && on != 0;
 }
 
 int ouro_datagram_info(ouro_conn conn, struct ouro_datagram_info *out)
@@ -238,25 +254,59 @@ static bool bad_range(const void *buf, size_t len)
     return len > INT32_MAX || (buf == NULL && len != 0);
 }
 
-static void send_start(struct ouro_send_to *o, ouro_conn conn, struct iovec part, uint16_t segment,
-                       const struct ouro_addr *to, const void *place)
+/* Its memory is the operation's own, or the step's of a call. */
+static void send_go(struct shard *s, struct ouro_op *op, struct ouro_send_to *o, const void *place)
 {
-    struct shard *s = shard_self;
-    struct io_uring_sqe *sqe;
     struct slot *slot;
+    struct io_uring_sqe *sqe =
+        op_begin_on(s, op, o->conn.id, SLOT_CONN, IORING_OP_SENDMSG, place, &slot);
 
-    if (bad_range(part.iov_base, part.iov_len) || (to != NULL && to->len > sizeof to->un)) {
-        op_refuse(&o->op, -EINVAL);
-        return;
-    }
-    slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
-    if (segment != 0 && slot != NULL && !slot->gso) {
-        op_refuse(&o->op, -EOPNOTSUPP);
-        return;
-    }
-    sqe = op_begin_on(s, &o->op, conn.id, SLOT_CONN, IORING_OP_SENDMSG, place, &slot);
     if (sqe == NULL)
         return;
+    io_uring_prep_sendmsg(sqe, 0, &o->header, (unsigned)slot_send_flags(slot));
+    op_go(op, sqe, slot, TAG_OP);
+}
+
+/* Waits until the default peer has room; nobody can wait for another one's. */
+static void room_start(struct shard *s, struct ouro_send_to *o)
+{
+    struct slot *slot;
+    struct io_uring_sqe *sqe =
+        op_begin_on(s, &o->step, o->conn.id, SLOT_CONN, IORING_OP_POLL_ADD, o->op.place, &slot);
+
+    if (sqe == NULL)
+        return;
+    io_uring_prep_poll_add(sqe, 0, POLLOUT);
+    op_go(&o->step, sqe, slot, TAG_OP);
+}
+
+/* Over a Unix socket: what the kernel cannot be left to wait for is tried until there is room. */
+static void send_resume(struct ouro_task *task)
+{
+    struct ouro_send_to *o = OURO_FRAME(task, struct ouro_send_to, task);
+    struct shard *s = shard_self;
+
+    OURO_BEGIN(task);
+    for (;;) {
+        send_go(s, &o->step, o, o->op.place);
+        OURO_AWAIT(task, &o->step.future);
+        if (o->step.future.result != -EAGAIN)
+            break;
+        if (o->header.msg_name == NULL) {
+            room_start(s, o);
+            OURO_AWAIT(task, &o->step.future);
+        } else {
+            ouro_sleep_start(&o->again, AGAIN_NS);
+            OURO_AWAIT(task, &o->again.future);
+        }
+    }
+    /* The handle was good at the start: it was closed meanwhile. */
+    CALL_END(task, o->step.future.result == -EBADF ? -ECANCELED : o->step.future.result);
+}
+
+static void prepare_header(struct ouro_send_to *o, struct iovec part, uint16_t segment,
+                           const struct ouro_addr *to)
+{
     o->part = part;
     o->header = (struct msghdr){.msg_iov = &o->part, .msg_iovlen = 1};
     if (to != NULL) {
@@ -266,8 +316,33 @@ static void send_start(struct ouro_send_to *o, ouro_conn conn, struct iovec part
     }
     if (segment != 0)
         ask_segments(o, segment);
-    io_uring_prep_sendmsg(sqe, 0, &o->header, MSG_NOSIGNAL);
-    op_go(&o->op, sqe, slot, TAG_OP);
+}
+
+static void send_start(struct ouro_send_to *o, ouro_conn conn, struct iovec part, uint16_t segment,
+                       const struct ouro_addr *to, const void *place)
+{
+    struct shard *s = shard_self;
+    struct slot *slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
+    int error = 0;
+
+    if (bad_range(part.iov_base, part.iov_len) || (to != NULL && to->len > sizeof to->un))
+        error = -EINVAL;
+    else if (slot == NULL)
+        error = s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, conn.id);
+    else if (segment != 0 && !slot->gso)
+        error = -EOPNOTSUPP;
+    if (error != 0) {
+        op_refuse(&o->op, error);
+        return;
+    }
+    o->conn = conn;
+    prepare_header(o, part, segment, to);
+    if (!slot->nowait) {
+        send_go(s, &o->op, o, place);
+        return;
+    }
+    o->again = (struct ouro_timer){0};
+    call_start(s, (struct call *)&o->op, send_resume, "send_to", place, false);
 }
 
 static struct iovec part_of(const void *buf, size_t len)

@@ -8,6 +8,9 @@
 
 struct shard;
 
+/* Notes in a socket's slot what its kind means for sending. */
+void datagram_note(struct slot *slot);
+
 /* The slot of a datagram socket: 0, or the error of its handle, -EPROTOTYPE for another socket. */
 int datagram_slot(struct shard *s, ouro_conn conn, struct slot **out);
 

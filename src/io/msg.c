@@ -28,7 +28,7 @@ static void go(struct ouro_msg *m, ouro_conn conn, unsigned opcode, int flags, c
     if (opcode == IORING_OP_RECVMSG)
         io_uring_prep_recvmsg(sqe, 0, &m->header, (unsigned)flags | MSG_CMSG_CLOEXEC);
     else
-        io_uring_prep_sendmsg(sqe, 0, &m->header, (unsigned)flags | MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(sqe, 0, &m->header, (unsigned)(flags | slot_send_flags(slot)));
     op_go(&m->op, sqe, slot, TAG_OP);
 }
 

@@ -22,6 +22,7 @@
 #define RING_SLOTS_H
 
 #include <errno.h>
+#include <sys/socket.h>
 #include "base/check.h"
 #include "base/limits.h"
 #include "ring/ring.h"
@@ -39,7 +40,8 @@ struct slot {
     int fd;                      /* descriptor, or entry of the direct table */
     uint8_t kind;                /* enum slot_kind */
     bool direct, closing;
-    bool gso; /* the kernel cuts what is sent into datagrams */
+    bool gso;    /* the kernel cuts what is sent into datagrams */
+    bool nowait; /* see slot_send_flags() */
 };
 
 struct slots {
@@ -96,6 +98,14 @@ static inline int slots_missing(const struct slots *t, uint64_t id)
     bool foreign = handle_generation(id) != 0 && handle_shard(id) != t->shard;
 
     return foreign ? -OURO_EOTHERSHARD : -EBADF;
+}
+
+/* For everything that is sent. A Unix socket that keeps messages apart must not wait in the kernel:
+ * that finds the receiver's queue full only after it has taken the message in, forgets so, and
+ * sends an empty one when there is room. */
+static inline int slot_send_flags(const struct slot *s)
+{
+    return MSG_NOSIGNAL | (OURO_UNLIKELY(s->nowait) ? MSG_DONTWAIT : 0);
 }
 
 /* Aims an SQE at the slot's descriptor. */
