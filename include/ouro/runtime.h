@@ -26,6 +26,9 @@ struct ouro_options {
     bool leave_signals; /* touch no signal mask or disposition: the embedding program's business */
     bool keep_nofile;   /* do not raise the soft RLIMIT_NOFILE to the hard one */
     bool quiet;         /* no report to stderr at stop and no notices at start */
+    bool restrict_ring; /* the rings take only the operations that the runtime uses
+                           (IORING_REGISTER_RESTRICTIONS): others, started by ouro_raw_start(), give
+                           -EACCES */
 
     uint64_t run_budget_ns; /* slice of a turn's run phase. Default 500 µs; 10 µs … 1 s */
     uint64_t spin_ns;       /* longest spin before a shard sleeps. Default 0 (off); up to 1 ms */

@@ -296,11 +296,17 @@ static const char *const op_names[] = {
     [IORING_OP_SHUTDOWN] = "shutdown",
     [IORING_OP_SOCKET] = "socket",
     [IORING_OP_URING_CMD] = "command",
+    [IORING_OP_BIND] = "bind",
     [IORING_OP_SEND_ZC] = "send_zc",
     [IORING_OP_FIXED_FD_INSTALL] = "install",
 };
 
+bool ring_op_used(unsigned op)
+{
+    return op < array_size(op_names) && op_names[op] != NULL;
+}
+
 const char *ring_op_name(unsigned op)
 {
-    return op < array_size(op_names) && op_names[op] != NULL ? op_names[op] : "operation";
+    return ring_op_used(op) ? op_names[op] : "operation";
 }

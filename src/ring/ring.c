@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ring/ring.h"
 #include "ring/caps.h"
+#include "ring/restrict.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,6 +29,7 @@ static int setup(struct ring *r, const struct ring_options *o, struct io_uring_p
     for (size_t i = 0; i < array_size(ladder) && fd == -EINVAL; i++) {
         memset(p, 0, sizeof *p);
         p->flags = ladder[i] & ~o->flags_off;
+        p->flags |= o->restricted ? IORING_SETUP_R_DISABLED : 0;
         if ((p->flags & IORING_SETUP_SINGLE_ISSUER) == 0)
             p->flags &=
                 ~(unsigned)IORING_SETUP_DEFER_TASKRUN; /* the kernel wants both or neither */
@@ -39,7 +41,7 @@ static int setup(struct ring *r, const struct ring_options *o, struct io_uring_p
             r->caps.refused = ladder[0] & ~ladder[i];
     }
     if (fd >= 0)
-        r->caps.granted = p->flags;
+        r->caps.granted = p->flags & ~(unsigned)IORING_SETUP_R_DISABLED;
     return fd;
 }
 
@@ -141,6 +143,15 @@ int ring_init(struct ring *r, const struct ring_options *o, char *why, size_t wh
     r->u.features = p.features;
     r->caps.features = p.features;
     error = map_rings(r, &p);
+    if (error == 0 && o->restricted) {
+        error = ring_restrict(r);
+        if (error != 0) {
+            snprintf(why, why_bytes, "options.restrict_ring: the kernel refuses restrictions: %s",
+                     strerror(-error));
+            ring_destroy(r);
+            return error;
+        }
+    }
     if (error == 0)
         error = caps_ask(r, o);
     if (error != 0) {

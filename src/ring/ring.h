@@ -47,6 +47,7 @@ struct ring_options {
     unsigned flags_off;
     unsigned descriptors; /* size of the direct table wanted, 0: none */
     unsigned iowq_bounded, iowq_unbounded;
+    bool restricted; /* takes only what the runtime uses */
 };
 
 struct ring_backlog {
@@ -118,8 +119,9 @@ static inline bool ring_has_op(const struct ring *r, unsigned op)
     return op < 256 && (r->caps.ops[op / 64] >> (op % 64) & 1) != 0;
 }
 
-/* The name of an opcode, for reports. */
+/* The name of an opcode, for reports; and whether the runtime uses it: only those have one. */
 const char *ring_op_name(unsigned op);
+bool ring_op_used(unsigned op);
 
 /* A registered ring of provided buffers. `entries` is a power of two up to 32768. */
 int ring_register_buffers(struct ring *r, struct io_uring_buf_ring *br, unsigned entries,

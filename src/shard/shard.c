@@ -89,7 +89,8 @@ static int init_ring(struct shard *s, char *why, size_t why_bytes)
                                    .flags_off = o->ring_flags_off,
                                    .descriptors = o->descriptors,
                                    .iowq_bounded = o->iowq_bounded,
-                                   .iowq_unbounded = o->iowq_unbounded};
+                                   .iowq_unbounded = o->iowq_unbounded,
+                                   .restricted = o->restrict_ring};
 
     return ring_init(&s->ring, &r, why, why_bytes);
 }

@@ -61,7 +61,8 @@ struct ouro_options small_options(unsigned shards)
                                  .descriptors = 1024,
                                  .sq_entries = 64,
                                  .buffers = 64,
-                                 .large_buffers = 16};
+                                 .large_buffers = 16,
+                                 .restrict_ring = getenv("OURO_RESTRICT_RING") != NULL};
 }
 
 static unsigned open_slots(const struct shard *s)
