@@ -120,6 +120,12 @@ int ouro_temp_named(ouro_file *out, ouro_file dir, char name[OURO_TEMP_NAME_BYTE
 /* --- one file in another's place ----------------------------------------------------------------
  */
 
+/* True when the name was somebody else's: nothing was opened. */
+static bool taken(const struct ouro_replace *r)
+{
+    return r->result == -EEXIST && r->step.write.at.id == r->at.id;
+}
+
 static void replace_resume(struct ouro_task *task)
 {
     struct ouro_replace *r = OURO_FRAME(task, struct ouro_replace, task);
@@ -140,7 +146,7 @@ static void replace_resume(struct ouro_task *task)
                                   OURO_WRITE_NEW | OURO_WRITE_SYNC, r->mode);
         OURO_AWAIT(task, &r->step.write.op.future);
         r->result = r->step.write.op.future.result;
-    } while (r->result == -EEXIST && --r->tries != 0);
+    } while (taken(r) && --r->tries != 0);
     if (r->result == 0) {
         ouro_rename_start(&r->step.rename, r->at, r->temp, r->at, r->name,
                           (r->flags & OURO_WRITE_NEW) != 0 ? RENAME_NOREPLACE : 0);
