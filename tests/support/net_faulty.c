@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/net_faulty.h"
+#include "support/fake_kernel.h"
+#include "support/late_kernel.h"
 #include "support/support.h"
 
 #include <sys/socket.h>
 
 static struct fault plan;
+static const struct kernel *below;
 static unsigned chances, injected;
 static int rings, mappings;
 
@@ -33,7 +36,7 @@ static bool strike(enum fault_where where)
 
 static int faulty_setup(unsigned entries, struct io_uring_params *p)
 {
-    int fd = strike(FAULT_SETUP) ? plan.error : kernel_linux.setup(entries, p);
+    int fd = strike(FAULT_SETUP) ? plan.error : below->setup(entries, p);
 
     if (fd >= 0) {
         rings++;
@@ -52,7 +55,7 @@ static void *faulty_map(size_t bytes, int ring_fd, uint64_t offset, int *error)
         *error = plan.error;
         return NULL;
     }
-    p = kernel_linux.map(bytes, ring_fd, offset, error);
+    p = below->map(bytes, ring_fd, offset, error);
     if (p == NULL)
         return NULL;
     mappings++;
@@ -66,24 +69,23 @@ static void *faulty_map(size_t bytes, int ring_fd, uint64_t offset, int *error)
 static int faulty_unmap(void *addr, size_t bytes)
 {
     mappings--;
-    return kernel_linux.unmap(addr, bytes);
+    return below->unmap(addr, bytes);
 }
 
 static int faulty_close(int ring_fd)
 {
     rings--;
-    return kernel_linux.close(ring_fd);
+    return below->close(ring_fd);
 }
 
 static int faulty_control(int ring_fd, unsigned opcode, const void *arg, unsigned n)
 {
     if (strike(FAULT_REGISTER))
         return plan.error;
-    return kernel_linux.control(ring_fd, opcode, arg, n);
+    return below->control(ring_fd, opcode, arg, n);
 }
 
-/* --- operations
- * ---------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 /* Files are direct here; an ordinary descriptor is the runtime's own signalfd, which is never
  * short. */
@@ -99,6 +101,7 @@ static bool may_fail(const struct io_uring_sqe *sqe)
     switch (sqe->opcode) {
     case IORING_OP_RECV:
     case IORING_OP_SEND:
+    case IORING_OP_SEND_ZC:
     case IORING_OP_RECVMSG:
     case IORING_OP_SENDMSG:
     case IORING_OP_READ:
@@ -110,14 +113,6 @@ static bool may_fail(const struct io_uring_sqe *sqe)
     case IORING_OP_SOCKET:
     case IORING_OP_OPENAT:
     case IORING_OP_FSYNC:
-    case IORING_OP_STATX:
-    case IORING_OP_FALLOCATE:
-    case IORING_OP_FTRUNCATE:
-    case IORING_OP_RENAMEAT:
-    case IORING_OP_UNLINKAT:
-    case IORING_OP_MKDIRAT:
-    case IORING_OP_SYMLINKAT:
-    case IORING_OP_LINKAT:
     case IORING_OP_SHUTDOWN:
     case IORING_OP_POLL_ADD:
     case IORING_OP_URING_CMD:
@@ -143,7 +138,8 @@ static void unvector(struct io_uring_sqe *sqe)
 static bool may_be_short(const struct io_uring_sqe *sqe)
 {
     bool moves = sqe->opcode == IORING_OP_RECV || sqe->opcode == IORING_OP_SEND ||
-                 sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE;
+                 sqe->opcode == IORING_OP_SEND_ZC || sqe->opcode == IORING_OP_READ ||
+                 sqe->opcode == IORING_OP_WRITE;
 
     return moves && !own_read(sqe) && (sqe->flags & IOSQE_BUFFER_SELECT) == 0 && sqe->len > 1;
 }
@@ -216,13 +212,12 @@ static int faulty_enter(int ring_fd, unsigned to_submit, unsigned min_complete, 
         min_complete = 0;
     }
     tamper_with_queue(to_submit);
-    n = kernel_linux.enter(ring_fd, to_submit, min_complete, flags, arg, arg_bytes);
+    n = below->enter(ring_fd, to_submit, min_complete, flags, arg, arg_bytes);
     give_results();
     return n;
 }
 
-/* --- set-up
- * --------------------------------------------------------------------------------------------- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static const struct kernel faulty = {.setup = faulty_setup,
                                      .enter = faulty_enter,
@@ -233,9 +228,18 @@ static const struct kernel faulty = {.setup = faulty_setup,
 
 void faulty_begin(const struct fault *fault)
 {
+    const struct late_options late = {.seed = fault->at,
+                                      .turns = fault->where == FAULT_LATE ? 5 : 1,
+                                      .shuffled = fault->where == FAULT_SHUFFLED};
+
     plan = *fault;
     chances = injected = replaced_n = 0;
     rings = mappings = 0;
+    below = fault->fake ? &kernel_fake : &kernel_linux;
+    if (fault->where == FAULT_LATE || fault->where == FAULT_SHUFFLED) {
+        late_begin(below, &late);
+        below = &kernel_late;
+    }
     kernel_default = &faulty;
 }
 
@@ -244,5 +248,6 @@ unsigned faulty_end(void)
     kernel_default = &kernel_linux;
     must_be(rings, 0);
     must_be(mappings, 0);
-    return injected;
+    must_be(fake_leftovers(), 0);
+    return below == &kernel_late ? late_end() : injected;
 }

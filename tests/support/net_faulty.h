@@ -6,6 +6,7 @@
 #define SUPPORT_NET_FAULTY_H
 
 #include <ouro/base.h>
+#include <stdbool.h>
 #include "ring/ring.h"
 
 enum fault_where {
@@ -19,19 +20,22 @@ enum fault_where {
     FAULT_SHORT,         /* one that moves bytes gets half of its length */
     FAULT_SHORT_ALL,     /* all of them get at most three bytes */
     FAULT_CANCEL_MISSES, /* a cancellation finds nothing: -ENOENT */
+    FAULT_LATE,          /* completions are held back for some calls, by chance: `at` is the seed */
+    FAULT_SHUFFLED,      /* and come in another order */
 };
 
 struct fault {
     enum fault_where where;
     int error;
     unsigned at; /* the k-th chance, from 1 on; 0: every one */
+    bool fake;   /* the kernel below is the fake one */
 };
 
 /* From here on new rings are on this kernel. Counts start anew. */
 void faulty_begin(const struct fault *fault);
 
-/* Back to the real one. How many faults were injected; fails the test if a mapping or a ring was
- * left. */
+/* Back to the real one. How many faults were injected, or completions held back or overtaken; fails
+ * the test if a mapping or a ring was left. */
 unsigned faulty_end(void);
 
 #endif
