@@ -113,6 +113,14 @@ static bool may_fail(const struct io_uring_sqe *sqe)
     case IORING_OP_SOCKET:
     case IORING_OP_OPENAT:
     case IORING_OP_FSYNC:
+    case IORING_OP_STATX:
+    case IORING_OP_FALLOCATE:
+    case IORING_OP_FTRUNCATE:
+    case IORING_OP_RENAMEAT:
+    case IORING_OP_UNLINKAT:
+    case IORING_OP_MKDIRAT:
+    case IORING_OP_SYMLINKAT:
+    case IORING_OP_LINKAT:
     case IORING_OP_SHUTDOWN:
     case IORING_OP_POLL_ADD:
     case IORING_OP_URING_CMD:
