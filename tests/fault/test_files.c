@@ -199,6 +199,55 @@ static void always_short(void **state)
     must(once((struct fault){FAULT_SHORT_ALL, 0, 0}) > 1000);
 }
 
+/* --- the other way ---------------------------------------------------------------------------- */
+
+/* A file system without O_TMPFILE, and cut short at every step: the name is taken away again. */
+static int another_way_main(void *arg)
+{
+    const unsigned *after = arg;
+    struct ouro_temp t;
+    int n;
+
+    dir_make();
+    must_be(chdir(dir_path()), 0);
+    ouro_temp_start(&t, OURO_CWD);
+    turns(*after);
+    if (*after < 20)
+        ouro_cancel(&t.op.future);
+    n = ouro_await(&t.op.future);
+    must(n == 0 || n == -ECANCELED || n == -EOPNOTSUPP);
+    must((n == 0) == (t.file.id != 0));
+    must_be(dir_names(), 0);
+    if (n == 0) {
+        must_be(plain_stat(dir_path()).st_nlink, 2);
+        must_be(ouro_file_close(t.file), 0);
+    }
+    must_be(files_open(), 0);
+    must_be(chdir("/"), 0);
+    return n == 0;
+}
+
+static void another_way(void **state)
+{
+    struct ouro_options o = small_options(1);
+    unsigned made = 0, cut = 0;
+
+    (void)state;
+    o.quiet = true;
+    for (unsigned k = 1; k < 5; k++)
+        for (unsigned after = 0; after <= 20; after++) {
+            struct fault fault = {FAULT_OPERATION, -EOPNOTSUPP, k};
+            int value = -1;
+
+            faulty_begin(&fault);
+            must_be(ouro_run(&o, another_way_main, &after, &value), 0);
+            faulty_end();
+            made += value == 1;
+            cut += value == 0;
+        }
+    must(made > 0 && cut > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +255,7 @@ int main(void)
         cmocka_unit_test(interrupted),   cmocka_unit_test(cancelled),
         cmocka_unit_test(not_supported), cmocka_unit_test(name_taken),
         cmocka_unit_test(once_short),    cmocka_unit_test(always_short),
+        cmocka_unit_test(another_way),
     };
 
     memset(old_content, 'o', BYTES);
