@@ -45,6 +45,11 @@ OURO_API void ouro_open_at_start(struct ouro_open *o, ouro_file dir, const char 
                                  mode_t mode);
 OURO_API int ouro_open_at(ouro_file *out, ouro_file dir, const char *path, int flags, mode_t mode);
 
+/* Reads and writes some or all of it, at a byte of the file, or at OURO_STREAM: at the file's own
+ * position, as read(2) and write(2), which also moves it. On what has no position (pipes,
+ * terminals, eventfds, sockets) every offset says the same. Two operations at OURO_STREAM that are
+ * in flight at once go in either order. -EINVAL: any other offset above INT64_MAX. */
+#define OURO_STREAM UINT64_MAX
 struct ouro_rw {
     struct ouro_op op;
 };
@@ -113,6 +118,28 @@ static inline int ouro_fdatasync(ouro_file file)
  * close(2) does, and so hides what NFS or FUSE, say, would report there. */
 OURO_API void ouro_file_close_start(struct ouro_close *c, ouro_file file);
 OURO_API int ouro_file_close(ouro_file file);
+
+/* --- pipes, terminals, any descriptor -----------------------------------------------------------
+ */
+
+/* Takes over an ordinary descriptor, whatever it is of: owned by Ouro from success on, and closed
+ * by ouro_file_close(). O_NONBLOCK is taken from it (and so from every descriptor of the same open
+ * file, such as a terminal that other processes have): what finds nothing to read, or no room,
+ * waits in the kernel, without holding the shard, and is cut short by cancellation, deadlines and
+ * close with -ECANCELED. Terminals and others whose driver does not know how to try without
+ * blocking may hold a worker thread meanwhile (io-wq; options.iowq_unbounded of them per shard).
+ * The end of a stream is 0 (a pipe's; a terminal's may be -EIO). Writing to a pipe that nobody
+ * reads gives -EPIPE; SIGPIPE is blocked, unless options.leave_signals leaves that to the program.
+ * Errors: -OURO_ENOSHARD, -EINVAL (NULL), -EBADF, -EMFILE: then it is still the caller's. */
+OURO_API OURO_NODISCARD int ouro_file_adopt(ouro_file *out, int fd);
+
+/* Gives a file out as an ordinary descriptor, as ouro_conn_give_out(): an adopted one is the
+ * descriptor that it was. */
+OURO_API int ouro_file_give_out(ouro_file file);
+
+/* Opens a pipe: ends[0] is read from what ends[1] is written to. Does not wait. Errors:
+ * -OURO_ENOSHARD, -EINVAL (NULL), -EMFILE, -ENFILE. */
+OURO_API OURO_NODISCARD int ouro_pipe(ouro_file ends[2]);
 
 OURO_END_DECLS
 

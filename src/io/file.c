@@ -112,13 +112,18 @@ int ouro_open_at(ouro_file *out, ouro_file dir, const char *path, int flags, mod
 
 enum direction { READ, WRITE };
 
+static bool bad_offset(uint64_t offset)
+{
+    return offset > INT64_MAX && offset != OURO_STREAM;
+}
+
 static void rw_start(struct ouro_rw *r, ouro_file file, void *buf, size_t len, uint64_t offset,
                      enum direction direction, const void *place)
 {
     struct slot *slot;
     struct io_uring_sqe *sqe;
 
-    if (len > INT32_MAX || (buf == NULL && len != 0) || offset > INT64_MAX) {
+    if (len > INT32_MAX || (buf == NULL && len != 0) || bad_offset(offset)) {
         op_refuse(&r->op, -EINVAL);
         return;
     }
@@ -139,7 +144,7 @@ static void rwv_start(struct ouro_rw *r, ouro_file file, const struct iovec *iov
     struct slot *slot;
     struct io_uring_sqe *sqe;
 
-    if (n > IOV_MAX || (iov == NULL && n != 0) || offset > INT64_MAX) {
+    if (n > IOV_MAX || (iov == NULL && n != 0) || bad_offset(offset)) {
         op_refuse(&r->op, -EINVAL);
         return;
     }

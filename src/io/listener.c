@@ -2,6 +2,7 @@
 /* Listeners: a descriptor, its accept source, and its place among the process's ports. */
 #include "io/listener.h"
 #include "io/close.h"
+#include "io/ordinary.h"
 #include "io/port.h"
 #include "io/sockopt.h"
 #include "shard/accept_source.h"
@@ -120,17 +121,6 @@ int ouro_listen(ouro_listener *out, const struct ouro_addr *addr,
     return error;
 }
 
-/* io_uring does not wait on a descriptor that is set to O_NONBLOCK. */
-static int set_blocking(int fd, bool blocking)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0)
-        return -errno;
-    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-    return fcntl(fd, F_SETFL, flags) != 0 ? -errno : 0;
-}
-
 static int socket_name(int fd, struct ouro_addr *out)
 {
     struct sockaddr_storage ss = {0};
@@ -163,7 +153,7 @@ int ouro_listener_adopt(ouro_listener *out, int fd, const struct ouro_listen_opt
     if (error == 0)
         error = sockopt_apply(fd, &o.socket, ouro_addr_family(&bound));
     if (error == 0)
-        error = set_blocking(fd, true);
+        error = ordinary_set_blocking(fd, true);
     if (error == 0)
         error = begin(s, out, fd, &o, NULL, &bound);
     if (error == 0)
@@ -280,7 +270,7 @@ int ouro_accept_drain(ouro_listener listener, ouro_conn *out)
         return -EINVAL;
     if (l->source.queued != 0)
         return accept_source_take(s, &l->source, &out->id);
-    error = set_blocking(l->source.slot->fd, false);
+    error = ordinary_set_blocking(l->source.slot->fd, false);
     if (error != 0)
         return error;
     fd = accept4(l->source.slot->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -323,30 +313,6 @@ int ouro_listener_close(ouro_listener listener)
     error = ouro_await(&c.op.future);
     free(l);
     return error;
-}
-
-int ouro_conn_adopt(ouro_conn *out, int fd)
-{
-    struct shard *s = shard_self;
-    struct slot *slot;
-    int type = 0, error;
-    socklen_t len = sizeof type;
-
-    if (s == NULL)
-        return -OURO_ENOSHARD;
-    if (out == NULL)
-        return -EINVAL;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
-        return -errno;
-    error = set_blocking(fd, true);
-    if (error != 0)
-        return error;
-    slot = slots_take(&s->slots, fd, SLOT_CONN);
-    if (slot == NULL)
-        return -EMFILE;
-    slot->gso = sockopt_has_gso(fd);
-    out->id = slot->id;
-    return 0;
 }
 
 /* A step of its own for each, since no task is left to wait: stop, then close when the operation

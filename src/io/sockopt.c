@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/sockopt.h"
-#include "io/port.h"
+#include "io/ordinary.h"
 #include "shard/op.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <ouro/msg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,30 +85,6 @@ int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_optio
 
 /* --- any option, addresses: on direct descriptors by way of an ordinary one ------------------ */
 
-/* An ordinary descriptor for the connection, to be closed if *borrowed is false afterwards. */
-static int ordinary(struct shard *s, ouro_conn conn, bool *borrowed)
-{
-    struct slot *slot;
-    struct ouro_op op;
-    struct io_uring_sqe *sqe;
-
-    slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
-    if (slot == NULL)
-        return s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, conn.id);
-    *borrowed = !slot->direct;
-    if (!slot->direct)
-        return slot->fd;
-    if (!ring_has_op(&s->ring, IORING_OP_FIXED_FD_INSTALL))
-        return -EOPNOTSUPP;
-    sqe = op_begin_on(s, &op, conn.id, SLOT_CONN, IORING_OP_FIXED_FD_INSTALL,
-                      __builtin_return_address(0), &slot);
-    if (sqe == NULL)
-        return op.future.result;
-    io_uring_prep_fixed_fd_install(sqe, 0, 0);
-    op_go(&op, sqe, slot, TAG_OP);
-    return ouro_await(&op.future);
-}
-
 static int name_of(ouro_conn conn, struct ouro_addr *out,
                    int (*get)(int, struct sockaddr *, socklen_t *))
 {
@@ -121,7 +95,7 @@ static int name_of(ouro_conn conn, struct ouro_addr *out,
 
     if (out == NULL)
         return -EINVAL;
-    fd = ordinary(shard_self, conn, &borrowed);
+    fd = ordinary_of(shard_self, conn.id, SLOT_CONN, &borrowed);
     if (fd < 0)
         return fd;
     error = get(fd, (struct sockaddr *)&ss, &len) != 0 ? -errno : 0;
@@ -147,7 +121,7 @@ int ouro_setsockopt(ouro_conn conn, int level, int option, const void *value, so
 
     if (value == NULL && len != 0)
         return -EINVAL;
-    fd = ordinary(shard_self, conn, &borrowed);
+    fd = ordinary_of(shard_self, conn.id, SLOT_CONN, &borrowed);
     if (fd < 0)
         return fd;
     error = setsockopt(fd, level, option, value, len) != 0 ? -errno : 0;
@@ -163,50 +137,11 @@ int ouro_getsockopt(ouro_conn conn, int level, int option, void *value, socklen_
 
     if (len == NULL || (value == NULL && *len != 0))
         return -EINVAL;
-    fd = ordinary(shard_self, conn, &borrowed);
+    fd = ordinary_of(shard_self, conn.id, SLOT_CONN, &borrowed);
     if (fd < 0)
         return fd;
     error = getsockopt(fd, level, option, value, len) != 0 ? -errno : 0;
     if (!borrowed)
         close(fd);
     return error;
-}
-
-int ouro_conn_dup(ouro_conn conn)
-{
-    bool borrowed;
-    int fd = ordinary(shard_self, conn, &borrowed);
-
-    if (fd < 0 || !borrowed)
-        return fd;
-    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
-}
-
-int ouro_conn_give_out(ouro_conn conn)
-{
-    struct shard *s = shard_self;
-    struct slot *slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
-    bool borrowed;
-    int fd;
-
-    if (slot == NULL)
-        return s == NULL ? -OURO_ENOSHARD : slots_missing(&s->slots, conn.id);
-    if (slot->inflight != 0)
-        return -EBUSY;
-    fd = ordinary(s, conn, &borrowed);
-    if (fd < 0)
-        return fd;
-    if (borrowed) {
-        port_give_out(s->number, slot->object);
-        slots_free(&s->slots, conn.id);
-        return fd;
-    }
-    slot = slots_find(&s->slots, conn.id, SLOT_CONN); /* others ran meanwhile */
-    if (slot == NULL || slot->inflight != 0) {
-        close(fd);
-        return slot == NULL ? -EBADF : -EBUSY;
-    }
-    op_close_detached(s, slot);
-    return fd;
 }

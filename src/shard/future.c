@@ -24,19 +24,10 @@ static void signal_cancel(struct shard *s, struct ouro_signal_wait *w)
     op_complete(s, &w->op, -ECANCELED);
 }
 
-static void promise_intact(const struct shard *s, struct ouro_promise *p)
-{
-    ensure(p->first == NULL || (p->first->promise == p && p->first->pprev == &p->first),
-           "on shard %u a promise was overwritten while tasks wait for it; drop it, or declare it "
-           "with OURO_PROMISE",
-           s->number);
-}
-
 void promise_note(struct shard *s, struct ouro_promise_wait *w)
 {
     struct ouro_promise *p = w->promise;
 
-    promise_intact(s, p);
     if (p->first == NULL) { /* [PROMISE-2] */
         p->next = s->promises;
         p->pprev = &s->promises;
@@ -54,7 +45,10 @@ void promise_forget(struct shard *s, struct ouro_promise_wait *w)
 {
     struct ouro_promise *p = w->promise;
 
-    promise_intact(s, p);
+    ensure(p->first != NULL && p->first->promise == p && p->first->pprev == &p->first,
+           "on shard %u a promise was overwritten while tasks wait for it; drop it, or declare it "
+           "with OURO_PROMISE",
+           s->number);
     *w->pprev = w->next;
     if (w->next != NULL)
         w->next->pprev = w->pprev;
