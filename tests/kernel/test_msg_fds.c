@@ -327,6 +327,39 @@ static int blocked_main(void *arg)
     return 0;
 }
 
+/* A sender that had to wait passes what it was given before. */
+static int delayed_main(void *arg)
+{
+    static char much[65536];
+    struct ouro_send_fds s;
+    int out[3] = {0, 1, 2}, got[3];
+    size_t n = 0, left;
+    ssize_t received = 0;
+    unsigned before;
+    struct pair p;
+
+    (void)arg;
+    pair_open(&p, UNIX);
+    before = open_descriptors();
+    left = clog_up(p.near);
+    ouro_send_fds_start(&s, p.near, "x", 1, out, 3);
+    turns(3);
+    must(!ouro_done(&s.msg.op.future));
+    for (left++; left != 0; left -= (size_t)received) {
+        must_be(n, 0); /* they come with the last byte */
+        n = 3;
+        received = ouro_recv_fds(p.far, much, sizeof much, got, &n);
+        must(received > 0);
+    }
+    must_be(ouro_await(&s.msg.op.future), 1);
+    must_be(n, 3);
+    must_be(much[received - 1], 'x');
+    must_be(open_descriptors(), before + 3);
+    close_all(got, 3);
+    pair_close(&p);
+    return 0;
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
 
 static int duplicate_main(void *arg)
@@ -393,6 +426,7 @@ ON_ONE_SHARD(refused)
 ON_ONE_SHARD(waiting)
 ON_ONE_SHARD(race)
 ON_ONE_SHARD(blocked)
+ON_ONE_SHARD(delayed)
 ON_EACH_FAMILY(duplicate)
 ON_EACH_FAMILY(pass)
 
@@ -420,11 +454,11 @@ static void off_a_shard(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(works),    cmocka_unit_test(none),        cmocka_unit_test(most),
-        cmocka_unit_test(surplus),  cmocka_unit_test(limit),       cmocka_unit_test(credentials),
-        cmocka_unit_test(refused),  cmocka_unit_test(waiting),     cmocka_unit_test(race),
-        cmocka_unit_test(blocked),  cmocka_unit_test(duplicate),   cmocka_unit_test(pass),
-        cmocka_unit_test(ordinary), cmocka_unit_test(off_a_shard),
+        cmocka_unit_test(works),   cmocka_unit_test(none),     cmocka_unit_test(most),
+        cmocka_unit_test(surplus), cmocka_unit_test(limit),    cmocka_unit_test(credentials),
+        cmocka_unit_test(refused), cmocka_unit_test(waiting),  cmocka_unit_test(race),
+        cmocka_unit_test(blocked), cmocka_unit_test(delayed),  cmocka_unit_test(duplicate),
+        cmocka_unit_test(pass),    cmocka_unit_test(ordinary), cmocka_unit_test(off_a_shard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
