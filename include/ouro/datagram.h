@@ -32,14 +32,15 @@ OURO_BEGIN_DECLS
 
 /* Zero: the kernel's default. */
 struct ouro_datagram_options {
-    size_t size;                  /* sizeof(struct ouro_datagram_options) */
-    bool v6only;                  /* IPV6_V6ONLY; default off: [::] also takes IPv4 */
-    bool share_port;              /* let other processes of this user bind there too */
-    bool private_port;            /* this shard's alone: not shared with the other shards' */
-    bool broadcast;               /* allow sending to broadcast addresses. IPv4 */
-    bool destination;             /* tell where each datagram was sent to. UDP */
-    bool gro;                     /* a wish: let the kernel join datagrams of one sender that come
-                                     together, see segment_bytes. Granted: see ouro_datagram_info */
+    size_t size;       /* sizeof(struct ouro_datagram_options) */
+    bool v6only;       /* IPV6_V6ONLY; default off: [::] also takes IPv4 */
+    bool share_port;   /* other processes of this user may bind there too; where shards share, those
+                          that ask to share get in anyway */
+    bool private_port; /* this shard's alone: not shared with the other shards' */
+    bool broadcast;    /* allow sending to broadcast addresses. IPv4 */
+    bool destination;  /* tell where each datagram was sent to. UDP */
+    bool gro;          /* a wish: let the kernel join datagrams of one sender that come
+                          together, see segment_bytes. Granted: see ouro_datagram_info */
     bool multicast_no_loop;       /* what is sent to a group does not come back to this host */
     uint8_t multicast_ttl;        /* hops; default 1 */
     unsigned multicast_interface; /* that sends to groups by default, see ouro_interface() */

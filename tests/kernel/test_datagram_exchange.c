@@ -274,8 +274,8 @@ ON_EACH_FAMILY(styles)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),  cmocka_unit_test(truncated), cmocka_unit_test(too_long),
-        cmocka_unit_test(peers),  cmocka_unit_test(unbound),   cmocka_unit_test(styles),
+        cmocka_unit_test(sizes),       cmocka_unit_test(truncated), cmocka_unit_test(too_long),
+        cmocka_unit_test(peers),       cmocka_unit_test(unbound),   cmocka_unit_test(styles),
         cmocka_unit_test(destination),
     };
 

@@ -352,9 +352,9 @@ ON_EACH_FAMILY(beside_tcp)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handles),    cmocka_unit_test(arguments),  cmocka_unit_test(stream),
-        cmocka_unit_test(cancelled),  cmocka_unit_test(refused),    cmocka_unit_test(unix_paths),
-        cmocka_unit_test(taken),      cmocka_unit_test(beside_tcp), cmocka_unit_test(unreachable),
+        cmocka_unit_test(handles),   cmocka_unit_test(arguments),  cmocka_unit_test(stream),
+        cmocka_unit_test(cancelled), cmocka_unit_test(refused),    cmocka_unit_test(unix_paths),
+        cmocka_unit_test(taken),     cmocka_unit_test(beside_tcp), cmocka_unit_test(unreachable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
