@@ -128,6 +128,15 @@ static int worker_init(struct worker *w)
     return error;
 }
 
+/* Whoever interrupts the thread finds a worker where it finds a shard, and neither after its memory
+ * has gone: ouro_current_shard() and the like may be called in a signal handler. */
+static void become(struct worker *w, struct shard *s)
+{
+    *(struct shard *volatile *)&shard_self = NULL;
+    *(struct worker *volatile *)&worker_self = w;
+    *(struct shard *volatile *)&shard_self = s;
+}
+
 static void worker_fini(struct worker *w)
 {
     bool leak;
@@ -136,6 +145,7 @@ static void worker_fini(struct worker *w)
         return;
     leak = !shard_quiet(w->shard) || w->shard->root.live != 0; /* [RUN-2] */
     shard_destroy(w->shard);
+    become(NULL, NULL);
     if (!leak)
         munmap(w->shard, sizeof *w->shard);
     w->shard = NULL;
@@ -194,8 +204,7 @@ static void worker_run(struct worker *w)
 
     w->error = worker_init(w);
     if (w->error == 0) {
-        shard_self = w->shard;
-        worker_self = w;
+        become(w, w->shard);
         w->error = w->number == 0 ? signals_start(w->shard, w->runtime) : 0;
     }
     if (report_and_wait(w)) {
@@ -214,8 +223,6 @@ static void worker_run(struct worker *w)
         signals_undo();
     }
     worker_fini(w);
-    shard_self = NULL;
-    worker_self = NULL;
 }
 
 static void *worker_thread(void *arg)

@@ -24,7 +24,10 @@
  * aborts the process with their names and places; checked builds find one in a dead frame at the
  * next wait.
  *
- * A future belongs to the task that started it and has at most one waiter at a time.
+ * A future belongs to the task that started it, on the shard where it was started, and has at most
+ * one waiter at a time. What is DONE may be read anywhere. Before that the waits below give
+ * -OURO_EOTHERSHARD on another shard; calls that return nothing abort there with a message, in
+ * every build, and do nothing on a thread that is no shard.
  */
 #ifndef OURO_FUTURE_H
 #define OURO_FUTURE_H
@@ -48,7 +51,8 @@ struct ouro_future {
     int32_t result;           /* valid when DONE: >= 0 or -errno */
     uint8_t state;            /* enum ouro_future_state */
     uint8_t kind;             /* how it is cancelled; the runtime's own numbering */
-    uint16_t opcode;          /* io_uring opcode of an operation, for reports */
+    uint8_t opcode;           /* io_uring opcode of an operation, for reports */
+    uint8_t shard;            /* that it was started on */
 };
 
 /* A pending piece of work that its task is accountable for: an operation in the kernel, a call of
@@ -110,10 +114,12 @@ OURO_API int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64
 OURO_API int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadline_ns);
 
 /* Asks for cancellation and returns at once; the completion still comes and must be awaited.
- * Nothing happens on a future that is not PENDING. */
+ * Nothing happens on a future that is not PENDING, nor on a thread that is no shard. Aborts on
+ * another shard than the future's. */
 OURO_API void ouro_cancel(struct ouro_future *f);
 
-/* Cancels what is still in flight and waits for its completion. A release. Fiber only. */
+/* Cancels what is still in flight and waits for its completion. A release. Fiber only; aborts on
+ * another shard than the operation's, does nothing on a thread that is no shard. */
 OURO_API void ouro_op_drain(struct ouro_op *op);
 
 /* Declares an operation that is cancelled and drained on every way out of the block:

@@ -318,7 +318,9 @@ struct ouro_buf {
     uint32_t id; /* the pool's: do not change */
 };
 
-/* Gives the buffer back. A release; harmless on a lease that is released ({0}). Zeroes it. */
+/* Gives the buffer back. A release; harmless on a lease that is released ({0}). Zeroes it. On any
+ * other thread than the lease's shard it aborts, in every build: a buffer that nobody gives back is
+ * lost to receiving. */
 OURO_API void ouro_buf_release(struct ouro_buf *buf);
 
 /* Receives by one multishot operation into provided buffers, which it queues without allocating.
@@ -331,7 +333,8 @@ OURO_API void ouro_buf_release(struct ouro_buf *buf);
  *
  * Above `hold_max` queued buffers it stops receiving (TCP then holds the peer back) and goes on
  * below half. `ready` is DONE while there is something to take, data or the end. One waiter at a
- * time. It is in flight, owned by the task that opened it, until closed; then its memory is the
+ * time. An open one is refused on another shard: -OURO_EOTHERSHARD, a stop aborts there. It is in
+ * flight, owned by the task that opened it, until closed; then its memory is the
  * caller's again. Closing the connection first ends it too. Declare it with OURO_RECV_SOURCE in a
  * fiber's frame. */
 struct ouro_recv_source {

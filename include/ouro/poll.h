@@ -47,7 +47,8 @@ static inline int ouro_poll(int fd, short events)
  *
  * POLLERR and POLLHUP are reported whether or not they are among the events. One waiter at a time.
  * It is in flight, owned by the task that opened it, until closed; any task of the shard may
- * update, stop, and take. Declare it with OURO_POLL_SOURCE in a fiber's frame. */
+ * update, stop, and take; on another shard that gives -OURO_EOTHERSHARD, and a stop aborts. Declare
+ * it with OURO_POLL_SOURCE in a fiber's frame. */
 struct ouro_poll_source {
     struct ouro_op op;
     struct ouro_future ready;

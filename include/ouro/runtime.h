@@ -85,10 +85,11 @@ OURO_API void ouro_stop(void);
 /* True from the moment a stop was asked for. From any thread. */
 OURO_API bool ouro_stopping(void);
 
-/* The calling thread's shard number, -OURO_ENOSHARD off shards. */
+/* The calling thread's shard number, -OURO_ENOSHARD off shards. From anywhere, as all that asks
+ * where one is: any thread, before the start and after the stop, a signal handler. */
 OURO_API int ouro_current_shard(void);
 
-/* How many shards run, 0 when none does. From any thread. */
+/* How many shards run, 0 when none does. From anywhere, as above. */
 OURO_API unsigned ouro_shard_count(void);
 
 /* How one shard's part of a call on every shard ended. */

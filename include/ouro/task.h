@@ -68,7 +68,8 @@ enum ouro_end {
 
 typedef int ouro_task_fn(void *arg);
 
-/* A task by value: slot + generation. A stale one gives -ESRCH. 0 is no task. */
+/* A task by value: slot + generation. A stale one gives -ESRCH, one of another
+ * shard -OURO_EOTHERSHARD. 0 is no task. */
 typedef struct ouro_fiber {
     uint64_t id;
 } ouro_fiber;
@@ -87,8 +88,9 @@ struct ouro_spawn_options {
  * `arg_bytes` bytes at `arg` are copied onto the new stack before the call returns, and fn gets the
  * copy; arg_bytes == 0 passes `arg` itself. The fiber runs after the caller next waits. At most
  * OURO_SPAWN_ARG_MAX bytes. `out` (may be NULL) receives the handle. Errors: -OURO_ENOSHARD no
- * shard here, -EINVAL (also a scope that is not open), -ENOMEM, -EAGAIN options.max_fibers live,
- * -ECANCELED the scope is cancelled or the runtime stops. */
+ * shard here, -OURO_EOTHERSHARD the scope is of another, -EINVAL (also a scope that is not open),
+ * -ENOMEM, -EAGAIN options.max_fibers live, -ECANCELED the scope is cancelled or the runtime stops.
+ */
 #define OURO_SPAWN_ARG_MAX 1024
 OURO_API OURO_NODISCARD int ouro_spawn_with(struct ouro_scope *scope, ouro_task_fn *fn,
                                             const void *arg, size_t arg_bytes,
@@ -127,7 +129,7 @@ struct ouro_join {
 
 /* Starts waiting for a joinable fiber. A fiber is joined once: its handle is stale afterwards.
  * Errors (also the future's result): -ESRCH stale handle or joined already, -EDEADLK joining
- * oneself, -EINVAL not joinable. */
+ * oneself, -EINVAL not joinable, -OURO_ENOSHARD, -OURO_EOTHERSHARD. */
 OURO_API int ouro_join_start(struct ouro_join *join, ouro_fiber fiber);
 
 /* Waits for the end of `fiber`; *value (may be NULL) gets what it returned. Returns an enum
@@ -148,7 +150,8 @@ static inline int ouro_join(ouro_fiber fiber, int *value)
     return j.how;
 }
 
-/* Cancels a fiber (see the top). 0, or -ESRCH if it has ended. Never waits. */
+/* Cancels a fiber (see the top). 0, or -ESRCH if it has ended, -OURO_ENOSHARD, -OURO_EOTHERSHARD.
+ * Never waits. */
 OURO_API int ouro_fiber_cancel(ouro_fiber fiber);
 
 /* Lets every other ready task run first. 0, or -ECANCELED. Fiber only. */
@@ -233,7 +236,8 @@ OURO_API bool ouro_should_yield(void);
 
 /* Starts a stackless task whose struct the caller provides. The struct must be zeroed, or a task
  * that has ended. `name` must outlive it. It first runs after the caller next waits. Errors:
- * -OURO_ENOSHARD, -EINVAL, -EBUSY (still running), -ECANCELED (the scope is cancelled). */
+ * -OURO_ENOSHARD, -OURO_EOTHERSHARD (the scope is of another), -EINVAL, -EBUSY (still running, on
+ * whatever shard), -ECANCELED (the scope is cancelled). */
 OURO_API OURO_NODISCARD int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
                                             void (*resume)(struct ouro_task *), const char *name);
 
@@ -241,7 +245,8 @@ OURO_API OURO_NODISCARD int ouro_task_start(struct ouro_scope *scope, struct our
  * there then). Errors as ouro_join_start. */
 OURO_API int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task);
 
-/* Cancels a task of the calling shard. */
+/* Cancels a task of the calling shard. Nothing happens on one that has ended, nor on a thread that
+ * is no shard; a task of another shard's aborts the process. */
 OURO_API void ouro_task_cancel(struct ouro_task *task);
 
 /* Internal: what the macros call. */
@@ -265,7 +270,9 @@ static inline bool ouro_ready(struct ouro_task *task, struct ouro_future *f)
 /* --- the task that runs ------------------------------------------------------------------------
  */
 
-/* The running task, NULL outside of one (also on threads that are no shard). */
+/* The running task, NULL outside of one (also on threads that are no shard). This and its name may
+ * be asked for anywhere: on any thread, before the start and after the stop, in a signal handler.
+ */
 OURO_API struct ouro_task *ouro_current_task(void);
 
 /* Its name, "" outside of one. */
@@ -308,14 +315,16 @@ OURO_API OURO_NODISCARD int ouro_scope_enter(struct ouro_scope *scope, unsigned 
 
 /* Joins every task in the scope and closes it. A release: not cut short; a cancelled owner has
  * cancelled the children. Returns the first error a child returned, else 0; -EINVAL: it is not
- * open, -EPERM: another task opened it. Fiber only; a stackless task awaits &scope->op.future and
- * then calls ouro_scope_close(). */
+ * open, -EPERM: another task opened it, -OURO_EOTHERSHARD: on another shard. Fiber only; a
+ * stackless task awaits &scope->op.future and then calls ouro_scope_close(). */
 OURO_API int ouro_scope_leave(struct ouro_scope *scope);
 
-/* Closes a scope in which no task is left: its first error, else 0; -EBUSY if some are. */
+/* Closes a scope in which no task is left: its first error, else 0; -EBUSY if some are,
+ * -OURO_ENOSHARD, -OURO_EOTHERSHARD. */
 OURO_API int ouro_scope_close(struct ouro_scope *scope);
 
-/* Cancels every task in the scope, now and to come. Never waits. */
+/* Cancels every task in the scope, now and to come. Never waits. Nothing happens on a thread that
+ * is no shard; aborts on another shard than that where the scope is open. */
 OURO_API void ouro_scope_cancel(struct ouro_scope *scope);
 
 OURO_END_DECLS

@@ -37,14 +37,16 @@ static inline uint64_t ouro_after_ns(uint64_t ns)
 }
 
 /* Starts a timer that fires at `deadline_ns`; one in the past fires in the next turn, OURO_FOREVER
- * never. Errors, also as the future's result: -OURO_ENOSHARD, -EINVAL (NULL), -EBUSY (it is
- * pending), -ECANCELED, -ENOMEM. */
+ * never. Errors, also as the future's result: -OURO_ENOSHARD, -ECANCELED; and those that leave the
+ * timer alone: -EINVAL (NULL), -EBUSY (it is pending, on whatever shard). */
 OURO_API int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns);
 
 /* Starts one that fires `ns` from now. */
 OURO_API int ouro_sleep_start(struct ouro_timer *timer, uint64_t ns);
 
-/* Stops a timer: it is DONE with -ECANCELED when this returns, or with 0 if it fired before. */
+/* Stops a timer: it is DONE with -ECANCELED when this returns, or with 0 if it fired before.
+ * Nothing happens on one that is not pending, nor on a thread that is no shard; a pending one of
+ * another shard aborts the process. */
 OURO_API void ouro_timer_cancel(struct ouro_timer *timer);
 
 /* Suspends the fiber. 0, -ECANCELED, -OURO_ENOSHARD. */

@@ -47,6 +47,8 @@ int ouro_await_until(struct ouro_future *f, uint64_t deadline_ns)
         return -EINVAL;
     if (f->state == OURO_DONE)
         return f->result;
+    if (future_foreign(s, f))
+        return -OURO_EOTHERSHARD;
     deadline_start(s, &timer, self, deadline_ns);
     while (f->state != OURO_DONE) {
         if (!asked && (timer.future.state == OURO_DONE || task_cancelled(self))) {
@@ -77,6 +79,8 @@ int ouro_await_slow(struct ouro_future *f)
         return -OURO_ENOSHARD;
     if (f == NULL || f->state == OURO_IDLE)
         return -EINVAL;
+    if (f->state != OURO_DONE && future_foreign(s, f))
+        return -OURO_EOTHERSHARD;
     while (f->state != OURO_DONE) {
         if (OURO_UNLIKELY(task_cancelled(self))) {
             if (f->kind == KIND_EVENT) {
@@ -99,17 +103,21 @@ int ouro_await_for(struct ouro_future *f, uint64_t timeout_ns)
                             timeout_ns == OURO_FOREVER ? OURO_FOREVER : ouro_after_ns(timeout_ns));
 }
 
-/* How many futures there are to wait for; -EINVAL: one was never started. */
-static int count_set(struct ouro_future *const *futures, size_t n)
+/* How many futures there are to wait for; -EINVAL: one was never started; -OURO_EOTHERSHARD. */
+static int count_set(const struct shard *s, struct ouro_future *const *futures, size_t n)
 {
     int some = 0;
 
     if (n > INT32_MAX || (futures == NULL && n != 0))
         return -EINVAL;
     for (size_t i = 0; i < n; i++) {
-        if (futures[i] != NULL && futures[i]->state == OURO_IDLE)
+        if (futures[i] == NULL)
+            continue;
+        if (futures[i]->state == OURO_IDLE)
             return -EINVAL;
-        some += futures[i] != NULL;
+        if (futures[i]->state != OURO_DONE && future_foreign(s, futures[i]))
+            return -OURO_EOTHERSHARD;
+        some++;
     }
     return some;
 }
@@ -127,12 +135,14 @@ int ouro_await_all(struct ouro_future *const *futures, size_t n, uint64_t deadli
     struct shard *s = shard_self;
     struct ouro_task *self = waiting_fiber(s);
     struct ouro_timer timer;
-    int error = 0;
+    int error;
 
     if (self == NULL)
         return -OURO_ENOSHARD;
-    if (count_set(futures, n) < 0)
-        return -EINVAL;
+    error = count_set(s, futures, n);
+    if (error < 0)
+        return error;
+    error = 0;
     deadline_start(s, &timer, self, deadline_ns);
     /* Waiting for them one after the other ends when all are DONE. */
     for (size_t i = 0; (i = first_open(futures, n, i)) < n;) {
@@ -172,8 +182,9 @@ int ouro_await_any(struct ouro_future *const *futures, size_t n, uint64_t deadli
 
     if (self == NULL)
         return -OURO_ENOSHARD;
-    if (count_set(futures, n) <= 0)
-        return -EINVAL;
+    result = count_set(s, futures, n);
+    if (result <= 0)
+        return result < 0 ? result : -EINVAL;
     deadline_start(s, &timer, self, deadline_ns);
     while ((result = first_done(futures, n)) < 0) {
         if (task_cancelled(self) || timer.future.state == OURO_DONE) {
@@ -196,8 +207,9 @@ void ouro_op_drain(struct ouro_op *op)
     struct shard *s = shard_self;
     struct ouro_task *self = waiting_fiber(s);
 
-    if (self == NULL || op == NULL)
+    if (self == NULL || op == NULL || op->pprev == NULL)
         return;
+    future_ensure_own(s, &op->future, "ouro_op_drain");
     ensure(op->future.kind != KIND_SCOPE, "ouro_op_drain was called on a scope; leave it");
     future_cancel(s, &op->future);
     while (op->pprev != NULL) {
@@ -216,6 +228,8 @@ bool ouro_ready_slow(struct ouro_task *task, struct ouro_future *f)
 {
     struct shard *s = shard_self;
 
+    ensure(s != NULL, "task '%s' was resumed on a thread that is no shard", task->name);
+    future_ensure_own(s, f, "OURO_AWAIT");
     ensure(f->state != OURO_IDLE, "task '%s' on shard %u awaits a future that was never started",
            task->name, s->number);
     if (task_cancelled(task)) {

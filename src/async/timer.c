@@ -31,10 +31,10 @@ int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns)
 
     if (timer == NULL)
         return -EINVAL;
+    if (wheel_node_pending(&timer->node))
+        return -EBUSY; /* on whatever shard */
     if (s == NULL)
         return timer_refuse(timer, -OURO_ENOSHARD);
-    if (wheel_node_pending(&timer->node))
-        return -EBUSY;
     if (task_cancelled(s->current))
         return timer_refuse(timer, -ECANCELED);
     future_init(&timer->future, KIND_TIMER);
@@ -51,8 +51,10 @@ void ouro_timer_cancel(struct ouro_timer *timer)
 {
     struct shard *s = shard_self;
 
-    if (s != NULL && timer != NULL && timer->future.state == OURO_PENDING)
-        future_cancel(s, &timer->future);
+    if (s == NULL || timer == NULL || timer->future.state != OURO_PENDING)
+        return;
+    future_ensure_own(s, &timer->future, "ouro_timer_cancel");
+    future_cancel(s, &timer->future);
 }
 
 int ouro_sleep_until(uint64_t deadline_ns)

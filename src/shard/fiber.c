@@ -81,6 +81,14 @@ static struct fiber_handle *handle_find(struct shard *s, ouro_fiber fiber)
     return &s->handles.handle[i];
 }
 
+/* Why a handle names no fiber. */
+static int handle_missing(const struct shard *s, ouro_fiber fiber)
+{
+    bool foreign = handle_generation(fiber.id) != 0 && handle_shard(fiber.id) != s->number;
+
+    return foreign ? -OURO_EOTHERSHARD : -ESRCH;
+}
+
 /* The zombies of a scope: a ring of handles through next and previous; the scope holds one's number
  * + 1. */
 static void zombie_add(struct shard *s, struct ouro_scope *scope, uint32_t i)
@@ -192,11 +200,11 @@ static void fiber_main(void *arg)
 
         task_abandons(s, &f->task, left, ops_left(&f->task, left)); /* [TASK-2] */
     }
-    joined = f->task.joins != NULL;
-    f->task.result = value;
 #if OURO_CHECKED
     check_promises(s, f);
 #endif
+    joined = f->task.joins != NULL;
+    f->task.result = value;
     settle_handle(s, f, joined);
     task_finish(s, &f->task, value);
     context_exit(&f->context, &s->context, f);
@@ -354,7 +362,7 @@ int ouro_join_start(struct ouro_join *join, ouro_fiber fiber)
 {
     struct shard *s = shard_self;
     struct fiber_handle *x = s != NULL ? handle_find(s, fiber) : NULL;
-    int error = s == NULL ? -OURO_ENOSHARD : x == NULL ? -ESRCH : 0;
+    int error = s == NULL ? -OURO_ENOSHARD : x == NULL ? handle_missing(s, fiber) : 0;
 
     if (join == NULL)
         return -EINVAL;
@@ -386,7 +394,9 @@ int ouro_fiber_cancel(ouro_fiber fiber)
     if (s == NULL)
         return -OURO_ENOSHARD;
     x = handle_find(s, fiber);
-    if (x == NULL || x->fiber == NULL)
+    if (x == NULL)
+        return handle_missing(s, fiber);
+    if (x->fiber == NULL)
         return -ESRCH;
     task_cancel(s, &x->fiber->task);
     return 0;

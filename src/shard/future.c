@@ -124,8 +124,12 @@ void future_cancel(struct shard *s, struct ouro_future *f)
 
 void ouro_cancel(struct ouro_future *f)
 {
-    if (f != NULL && shard_self != NULL)
-        future_cancel(shard_self, f);
+    struct shard *s = shard_self;
+
+    if (f == NULL || s == NULL || f->state != OURO_PENDING)
+        return;
+    future_ensure_own(s, f, "ouro_cancel");
+    future_cancel(s, f);
 }
 
 const char *future_name(const struct ouro_future *f)

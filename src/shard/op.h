@@ -63,7 +63,7 @@ static inline struct io_uring_sqe *op_begin(struct shard *s, struct ouro_op *op,
         return NULL;
     }
     op_init(s, op, KIND_OP, place);
-    op->future.opcode = (uint16_t)opcode;
+    op->future.opcode = (uint8_t)opcode;
     op_note(s, op, ring_op_name(opcode));
     return sqe;
 }

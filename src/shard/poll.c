@@ -142,6 +142,11 @@ int ouro_poll_source_open(struct ouro_poll_source *p, int fd, short events, unsi
     return 0;
 }
 
+static bool foreign(const struct shard *s, const struct ouro_poll_source *p)
+{
+    return (p->flags & OPEN) != 0 && future_foreign(s, &p->op.future);
+}
+
 int ouro_poll_take(struct ouro_poll_source *p)
 {
     struct shard *s = shard_self;
@@ -151,6 +156,8 @@ int ouro_poll_take(struct ouro_poll_source *p)
         return -EINVAL;
     if (s == NULL)
         return -OURO_ENOSHARD;
+    if (foreign(s, p))
+        return -OURO_EOTHERSHARD;
     if (task_cancelled(s->current))
         return -ECANCELED;
     mask = p->mask;
@@ -170,6 +177,8 @@ int ouro_poll_source_update(struct ouro_poll_source *p, short events)
         return -EINVAL;
     if (s == NULL)
         return -OURO_ENOSHARD;
+    if (foreign(s, p))
+        return -OURO_EOTHERSHARD;
     if ((p->flags & (OPEN | STOPPING | ENDED)) != OPEN)
         return -EBADF;
     p->events = (uint16_t)events;
@@ -187,6 +196,7 @@ void ouro_poll_source_stop(struct ouro_poll_source *p)
 
     if (s == NULL || p == NULL || (p->flags & (OPEN | STOPPING | ENDED)) != OPEN)
         return;
+    future_ensure_own(s, &p->op.future, "ouro_poll_source_stop");
     p->flags |= STOPPING;
     set_mask(s, p, 0);
     if ((p->flags & ARMED) != 0)
@@ -206,6 +216,8 @@ int ouro_poll_source_close(struct ouro_poll_source *p)
         return -EINVAL;
     if ((p->flags & OPEN) == 0)
         return 0;
+    if (foreign(s, p))
+        return -OURO_EOTHERSHARD;
     ouro_poll_source_stop(p);
     if ((p->flags & ENDED) == 0) {
         self = fiber_running(s, "ouro_poll_source_close");

@@ -13,6 +13,9 @@
 #include "shard/recv_source.h"
 #include "shard/fiber.h"
 
+/* A lease's id: the shard, then the group and number of the buffer, plus one. */
+#define LEASE_BITS 24
+
 #define FITS_UP   2  /* full buffers in a row before larger ones are used */
 #define FITS_DOWN 64 /* receives in a row that a small one would have held */
 
@@ -318,6 +321,11 @@ int ouro_recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint3
     return recv_source_open(source, conn, hold_max, NULL, 0, __builtin_return_address(0));
 }
 
+static bool foreign(const struct shard *s, const struct ouro_recv_source *r)
+{
+    return (r->flags & OPEN) != 0 && future_foreign(s, &r->op.future);
+}
+
 /* Nothing is queued: why? */
 static int nothing(struct ouro_recv_source *r)
 {
@@ -344,6 +352,8 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
         return -EINVAL;
     if (s == NULL)
         return -OURO_ENOSHARD;
+    if (foreign(s, r))
+        return -OURO_EOTHERSHARD;
     if (task_cancelled(s->current))
         return -ECANCELED;
     if (r->queued == 0)
@@ -353,8 +363,9 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
     r->head = p->buffer[id & 0xffff].next;
     if (--r->queued == 0 && (r->flags & ENDED) == 0 && r->end == 0)
         r->ready.state = OURO_PENDING; /* [RECV-3] */
-    *out = (struct ouro_buf){
-        .data = pool_address(p, id & 0xffff), .len = p->buffer[id & 0xffff].len, .id = id + 1};
+    *out = (struct ouro_buf){.data = pool_address(p, id & 0xffff),
+                             .len = p->buffer[id & 0xffff].len,
+                             .id = s->number << LEASE_BITS | (id + 1)};
     if (OURO_UNLIKELY(r->queued == 0 && (r->flags & PARKED) != 0))
         stop_waiting_for_buffers(s, r);
     if ((r->flags & PAUSED) != 0 && r->queued <= r->hold_max / 2) {
@@ -400,7 +411,10 @@ void ouro_buf_release(struct ouro_buf *buf)
     if (buf == NULL || buf->id == 0)
         return;
     ensure(s != NULL, "a receive buffer was released on a thread that is no shard");
-    give_back(s, buf->id - 1);
+    ensure(buf->id >> LEASE_BITS == s->number,
+           "a receive buffer of shard %u was released on shard %u", buf->id >> LEASE_BITS,
+           s->number);
+    give_back(s, (buf->id & ((1u << LEASE_BITS) - 1)) - 1);
     *buf = (struct ouro_buf){0};
 }
 
@@ -410,6 +424,7 @@ void ouro_recv_source_stop(struct ouro_recv_source *r)
 
     if (s == NULL || r == NULL || (r->flags & (OPEN | ENDED)) != OPEN)
         return;
+    future_ensure_own(s, &r->op.future, "ouro_recv_source_stop");
     r->flags |= STOPPING;
     if ((r->flags & PARKED) != 0)
         unpark(s, r);
@@ -430,6 +445,8 @@ int ouro_recv_source_close(struct ouro_recv_source *r)
         return -EINVAL;
     if ((r->flags & OPEN) == 0)
         return 0;
+    if (foreign(s, r))
+        return -OURO_EOTHERSHARD;
     ouro_recv_source_stop(r);
     if ((r->flags & ENDED) == 0) {
         self = fiber_running(s, "ouro_recv_source_close");

@@ -36,6 +36,8 @@ int scope_admits(const struct shard *s, const struct ouro_scope *scope)
 {
     if (OURO_UNLIKELY(scope->op.pprev == NULL && scope != &s->root))
         return -EINVAL;
+    if (future_foreign(s, &scope->op.future))
+        return -OURO_EOTHERSHARD;
     return scope->cancelled ? -ECANCELED : 0;
 }
 
@@ -76,8 +78,13 @@ void scope_cancel(struct shard *s, struct ouro_scope *scope)
 
 void ouro_scope_cancel(struct ouro_scope *scope)
 {
-    if (scope != NULL && shard_self != NULL)
-        scope_cancel(shard_self, scope);
+    struct shard *s = shard_self;
+
+    if (scope == NULL || s == NULL)
+        return;
+    if (scope->op.pprev != NULL)
+        future_ensure_own(s, &scope->op.future, "ouro_scope_cancel");
+    scope_cancel(s, scope);
 }
 
 int ouro_scope_close(struct ouro_scope *scope)
@@ -88,6 +95,8 @@ int ouro_scope_close(struct ouro_scope *scope)
         return -OURO_ENOSHARD;
     if (scope == NULL || scope->op.pprev == NULL)
         return -EINVAL;
+    if (future_foreign(s, &scope->op.future))
+        return -OURO_EOTHERSHARD;
     if (scope->live != 0)
         return -EBUSY;
     fiber_handle_forget(s, scope->zombies);
@@ -105,6 +114,8 @@ int ouro_scope_leave(struct ouro_scope *scope)
         return -OURO_ENOSHARD;
     if (scope == NULL || scope->op.pprev == NULL)
         return -EINVAL;
+    if (future_foreign(s, &scope->op.future))
+        return -OURO_EOTHERSHARD;
     self = fiber_running(s, "ouro_scope_leave");
     if (self == NULL || self != scope->owner)
         return -EPERM; /* a child that left it would wait for itself */

@@ -148,6 +148,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     s->slice_ticks = ticks_for(place->options->run_budget_ns);
     wheel_init(&s->wheel, s->now_ns);
     scope_init(&s->root, 0);
+    s->root.op.future.shard = (uint8_t)s->number; /* the thread is not a shard yet */
     context_make_thread(&s->context);
     s->exceptions = exceptions_of_thread(&s->no_exceptions);
     error = init_parts(s, place->mesh, why, why_bytes);

@@ -34,8 +34,8 @@
 #include "shard/wheel.h"
 
 struct fiber;
-
 struct ouro_promise;
+
 struct fiber_handles {
     struct fiber_handle *handle;
     uint32_t count, fresh, free_head;
@@ -63,6 +63,7 @@ struct shard {
     uint64_t now_ns;
     uint64_t slice_end_ticks;
     uint64_t slice_ticks;
+    unsigned number;               /* constant; each start notes it */
     struct context context;        /* of the scheduler, while a fiber runs */
     struct exceptions *exceptions; /* of the flow that runs on this thread */
     struct ring ring;
@@ -80,10 +81,9 @@ struct shard {
     struct fiber_handles handles;
     struct mesh_message *parked; /* until a fiber ends and leaves room for another */
     struct mesh_message **parked_tail;
+    struct ouro_promise *promises; /* that tasks wait for */
     struct stack_use *stack_use;
     uint32_t stack_uses;
-    unsigned number;
-    struct ouro_promise *promises; /* that tasks wait for */
     const struct ouro_options *options;
     uint64_t spin_ns;
     bool bell_armed;

@@ -58,6 +58,8 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
     }
     t->result = value;
     t->state = OURO_TASK_ENDED;
+    if (s->current == t)
+        s->current = &s->idle_task; /* its memory may go before the next one runs */
     for (j = t->joins; j != NULL; j = next) {
         next = j->next;
         j->how = how;
@@ -70,15 +72,28 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
         scope_child_ended(s, scope, t);
 }
 
+static void ensure_running(const struct shard *s, const struct ouro_task *task)
+{
+    ensure(s != NULL && s->current == task,
+           "stackless task '%s' was resumed on another shard, or outside of its turn",
+           end_name(task));
+}
+
 void ouro_task_end(struct ouro_task *task, int value)
 {
+    struct shard *s = shard_self;
+
+    ensure_running(s, task);
     task->point = 0;
-    task_finish(shard_self, task, value);
+    task_finish(s, task, value);
 }
 
 void ouro_task_yield(struct ouro_task *task)
 {
-    task_push(shard_self, task);
+    struct shard *s = shard_self;
+
+    ensure_running(s, task);
+    task_push(s, task);
 }
 
 /* What was opened inside of a shield is spared until the shield ends. */
@@ -106,8 +121,13 @@ void task_cancel(struct shard *s, struct ouro_task *t)
 
 void ouro_task_cancel(struct ouro_task *task)
 {
-    if (task != NULL && shard_self != NULL)
-        task_cancel(shard_self, task);
+    struct shard *s = shard_self;
+    const struct ouro_future *owner = task != NULL && s != NULL ? task_owner(task) : NULL;
+
+    if (owner == NULL)
+        return;
+    future_ensure_own(s, owner, "ouro_task_cancel");
+    task_cancel(s, task);
 }
 
 int ouro_task_start(struct ouro_scope *scope, struct ouro_task *task,
@@ -161,6 +181,10 @@ int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task)
     op_refuse(&join->op, s == NULL ? -OURO_ENOSHARD : -EINVAL);
     if (s == NULL || task == NULL || task->state == OURO_TASK_NONE)
         return join->op.future.result;
+    if (task_owner(task) != NULL && future_foreign(s, task_owner(task))) {
+        join->op.future.result = -OURO_EOTHERSHARD;
+        return -OURO_EOTHERSHARD;
+    }
     if (task->state == OURO_TASK_ENDED) {
         join->joined = true;
         join->how = (task->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED : OURO_END_RETURNED;

@@ -87,6 +87,30 @@ static inline void future_init(struct ouro_future *f, enum future_kind kind)
     f->state = OURO_PENDING;
     f->kind = (uint8_t)kind;
     f->opcode = 0;
+    f->shard = shard_self != NULL ? (uint8_t)shard_self->number : 0;
+}
+
+/* What is not DONE is for its own shard only. */
+static inline bool future_foreign(const struct shard *s, const struct ouro_future *f)
+{
+    return OURO_UNLIKELY(f->shard != s->number);
+}
+
+/* For calls that can return no error. */
+static inline void future_ensure_own(const struct shard *s, const struct ouro_future *f,
+                                     const char *call)
+{
+    ensure(!future_foreign(s, f), "%s was called on shard %u for what belongs to shard %u", call,
+           s->number, f->shard);
+}
+
+/* A task that runs belongs to the shard of its scope; steps of calls have none, and are nobody's to
+ * ask about. */
+static inline const struct ouro_future *task_owner(const struct ouro_task *t)
+{
+    return t->state != OURO_TASK_NONE && t->state != OURO_TASK_ENDED && t->scope != NULL
+               ? &t->scope->op.future
+               : NULL;
 }
 
 static inline void future_complete(struct shard *s, struct ouro_future *f, int result)
@@ -218,7 +242,8 @@ void task_cancel(struct shard *s, struct ouro_task *t);
 /* Takes leave of a task: joins, scope. After it a stackless task's memory is the user's. */
 void task_finish(struct shard *s, struct ouro_task *t, int value);
 
-/* Whether a task may be spawned into it: 0, -EINVAL (closed, or never opened), -ECANCELED. */
+/* Whether a task may be spawned into it: 0, -EINVAL (closed, or never opened), -OURO_EOTHERSHARD,
+ * -ECANCELED. */
 int scope_admits(const struct shard *s, const struct ouro_scope *scope);
 void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t);
 void scope_child_ended(struct shard *s, struct ouro_scope *scope, struct ouro_task *t);

@@ -122,7 +122,7 @@ static int refusals_main(void *arg)
     must_be(ouro_join(f, NULL), -ESRCH);
 
     must_be(ouro_join((ouro_fiber){0}, NULL), -ESRCH);
-    must_be(ouro_join((ouro_fiber){UINT64_MAX}, NULL), -ESRCH);
+    must_be(ouro_join((ouro_fiber){UINT64_MAX}, NULL), -OURO_EOTHERSHARD);
     must_be(ouro_fiber_cancel((ouro_fiber){0}), -ESRCH);
     must_be(ouro_join_start(NULL, f), -EINVAL);
     must_be(ouro_join_start(&j, f), -ESRCH);
