@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The scenes on a ring in plain memory run as on a real one, also when operations fail and
  * completions come late and in another order. */
+#include "support/fake_kernel.h"
 #include "support/sweep_table.h"
 
 static const struct sweep_row rows[] = {
@@ -16,12 +17,12 @@ static const struct sweep_row rows[] = {
 
 static void one(void **state)
 {
-    sweep_run(*state, true);
+    sweep_run(*state);
 }
 
 static void nothing_fails(void **state)
 {
-    const struct fault none = {.fake = true};
+    const struct fault none = {.where = FAULT_NONE};
 
     (void)state;
     for (unsigned i = 0; i < scenes_n; i++)
@@ -41,6 +42,7 @@ int main(void)
 {
     struct CMUnitTest tests[1 + sizeof rows / sizeof rows[0]] = {cmocka_unit_test(nothing_fails)};
 
+    faulty_below = &kernel_fake;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         tests[1 + i] =
             (struct CMUnitTest){rows[i].name, one, NULL, NULL, (void *)(uintptr_t)&rows[i]};

@@ -21,7 +21,7 @@ static const struct sweep_row rows[] = {
 
 static void one(void **state)
 {
-    sweep_run(*state, false);
+    sweep_run(*state);
 }
 
 /* A refusal of the flags is answered by other flags. */

@@ -19,7 +19,7 @@ static const struct sweep_row rows[] = {
 
 static void one(void **state)
 {
-    sweep_run(*state, false);
+    sweep_run(*state);
 }
 
 static int print(void **state)

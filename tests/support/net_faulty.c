@@ -8,6 +8,8 @@
 
 static struct fault plan;
 static const struct kernel *below;
+
+const struct kernel *faulty_below = &kernel_linux;
 static unsigned chances, injected;
 static int rings, mappings;
 
@@ -243,7 +245,7 @@ void faulty_begin(const struct fault *fault)
     plan = *fault;
     chances = injected = replaced_n = 0;
     rings = mappings = 0;
-    below = fault->fake ? &kernel_fake : &kernel_linux;
+    below = faulty_below;
     if (fault->where == FAULT_LATE || fault->where == FAULT_SHUFFLED) {
         late_begin(below, &late);
         below = &kernel_late;

@@ -6,7 +6,6 @@
 #define SUPPORT_NET_FAULTY_H
 
 #include <ouro/base.h>
-#include <stdbool.h>
 #include "ring/ring.h"
 
 enum fault_where {
@@ -28,8 +27,10 @@ struct fault {
     enum fault_where where;
     int error;
     unsigned at; /* the k-th chance, from 1 on; 0: every one */
-    bool fake;   /* the kernel below is the fake one */
 };
+
+/* The kernel that is asked: kernel_linux, unless a test chooses another one before it begins. */
+extern const struct kernel *faulty_below;
 
 /* From here on new rings are on this kernel. Counts start anew. */
 void faulty_begin(const struct fault *fault);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/sweep_table.h"
+#include "support/fake_kernel.h"
 
 #define ROWS   32
 #define SCENES 16
@@ -18,14 +19,13 @@ bool sweep_full(void)
     return text != NULL && strcmp(text, "full") == 0;
 }
 
-static struct sweep under_all_errors(const struct sweep_row *row, const struct scene *scene,
-                                     bool fake)
+static struct sweep under_all_errors(const struct sweep_row *row, const struct scene *scene)
 {
     unsigned seeds = sweep_full() ? 300 : slow_build() ? 3 : 12, i = 0;
     struct sweep sum = {0};
 
     do {
-        struct fault f = {.where = row->where, .error = row->errors[i], .fake = fake};
+        struct fault f = {.where = row->where, .error = row->errors[i]};
         struct sweep one = {0};
 
         if (row->always)
@@ -39,8 +39,9 @@ static struct sweep under_all_errors(const struct sweep_row *row, const struct s
     return sum;
 }
 
-void sweep_run(const struct sweep_row *row, bool fake)
+void sweep_run(const struct sweep_row *row)
 {
+    bool fake = faulty_below == &kernel_fake;
     unsigned injected = 0;
 
     must(kept_n < ROWS && scenes_n <= SCENES);
@@ -49,7 +50,7 @@ void sweep_run(const struct sweep_row *row, bool fake)
         if ((row->only != NULL && strcmp(row->only, scenes[i].name) != 0) ||
             (fake && scenes[i].asks_names))
             continue;
-        kept[kept_n].cell[i] = under_all_errors(row, &scenes[i], fake);
+        kept[kept_n].cell[i] = under_all_errors(row, &scenes[i]);
         kept[kept_n].tried[i] = true;
         injected += kept[kept_n].cell[i].injected;
     }

@@ -18,8 +18,9 @@ struct sweep_row {
 /* Whether the long sweep was asked for (OURO_SWEEP=full). */
 bool sweep_full(void);
 
-/* Runs a row over every scene and keeps what was injected. */
-void sweep_run(const struct sweep_row *row, bool fake);
+/* Runs a row over every scene, on the fake kernel those that it can, and keeps what was injected.
+ */
+void sweep_run(const struct sweep_row *row);
 
 /* Prints what was kept, also to the file that OURO_SWEEP_TABLE names: Markdown, appended. */
 void sweep_print(const char *title);
