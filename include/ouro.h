@@ -20,6 +20,7 @@
 #include <ouro/msg.h>
 #include <ouro/raw.h>
 #include <ouro/parse.h>
+#include <ouro/privileges.h>
 #include <ouro/probe.h>
 
 #endif
