@@ -166,10 +166,10 @@ static void at_each_chance(enum fault_where where, int error)
 {
     unsigned k = 1;
 
-    while (once((struct fault){where, error, k}) != 0)
+    while (once((struct fault){.where = where, .error = error, .at = k}) != 0)
         must(++k < 1000);
     printf("%u faults\n", k - 1);
-    must(k > (where == FAULT_OPERATION ? 25 : 5));
+    must(k - 1 > (where == FAULT_OPERATION ? 25u : 5u));
 }
 
 #define FAILS_WITH(name, error)                                                                    \
@@ -195,8 +195,8 @@ static void once_short(void **state)
 static void always_short(void **state)
 {
     (void)state;
-    must(once((struct fault){FAULT_SHORT, 0, 0}) > 50);
-    must(once((struct fault){FAULT_SHORT_ALL, 0, 0}) > 1000);
+    must(once((struct fault){.where = FAULT_SHORT}) > 50);
+    must(once((struct fault){.where = FAULT_SHORT_ALL}) > 1000);
 }
 
 /* --- the other way ---------------------------------------------------------------------------- */
@@ -236,7 +236,7 @@ static void another_way(void **state)
     o.quiet = true;
     for (unsigned k = 1; k < 5; k++)
         for (unsigned after = 0; after <= 20; after++) {
-            struct fault fault = {FAULT_OPERATION, -EOPNOTSUPP, k};
+            struct fault fault = {.where = FAULT_OPERATION, .error = -EOPNOTSUPP, .at = k};
             int value = -1;
 
             faulty_begin(&fault);

@@ -151,9 +151,9 @@ static int direct_io_main(void *arg)
         must(align > 0 && align <= 65536 && (align & (align - 1)) == 0);
     }
     /* Memory as badly aligned as is allowed. */
-    buf = aligned_alloc(65536, 65536 + 2 * (size_t)st.dio_offset_align + 65536);
+    buf = aligned_alloc(65536, 4 * 65536);
     must(buf != NULL);
-    memset(buf, 'd', 65536 + 2 * (size_t)st.dio_offset_align);
+    memset(buf, 'd', 4 * 65536);
     must_be(ouro_write(f, buf + st.dio_mem_align, st.dio_offset_align, st.dio_offset_align),
             st.dio_offset_align);
     buf[st.dio_mem_align] = 0;
