@@ -3,10 +3,12 @@
 
 import atexit
 import ctypes
+import mmap
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -19,24 +21,31 @@ class Failed(Exception):
     """A subject could not be started or did not do its work; the message says why."""
 
 
-def _prepare(cpu):
+def _prepare(cpu, began):
     def prepare():
-        os.sched_setaffinity(0, {cpu})
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        began[:] = struct.pack("q", time.monotonic_ns())
     return prepare
 
 
 class Process:
-    """A process in a group of its own. Its standard output is kept for whoever asks."""
+    """
+    A process in a group of its own, pinned unless cpu is None. Its standard output is kept for
+    whoever asks. began_ns: when it was about to be executed (CLOCK_MONOTONIC).
+    """
 
     def __init__(self, command, cpu):
         self.command = command
+        began = mmap.mmap(-1, 8)  # shared with the child
         try:
             self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                           stdin=subprocess.DEVNULL, start_new_session=True,
-                                          preexec_fn=_prepare(cpu))
+                                          preexec_fn=_prepare(cpu, began))
         except OSError as error:
             raise Failed(f"{command[0]}: {error.strerror}") from error
+        self.began_ns = struct.unpack("q", began[:])[0]
         _running.append(self)
 
     @property

@@ -143,8 +143,7 @@ static struct {
     ouro_listener listener[OURO_MAX_SHARDS];
     struct ouro_counters counters[OURO_MAX_SHARDS];
     uint64_t requests[OURO_MAX_SHARDS];
-} app = {.options = {.size = sizeof(struct ouro_options), .signals = OURO_SIGNAL_BIT(SIGUSR1)},
-         .mode = STACKLESS};
+} app; /* zero, so that the file has no room for it */
 
 static int open_listener(void *arg)
 {
@@ -323,6 +322,9 @@ int main(int argc, char **argv)
         .parser = parse};
     int value = CLI_FAILED, error;
 
+    app.options.size = sizeof app.options;
+    app.options.signals = OURO_SIGNAL_BIT(SIGUSR1);
+    app.mode = STACKLESS;
     cli_parse(&tool, argc, argv, NULL);
     error = ouro_run(&app.options, app_main, NULL, &value);
     return error != 0 ? cli_start_failed("ouro-echo", error) : value;

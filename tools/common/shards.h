@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every service lets its user choose about shards: --shards and --cpus. */
+/* What every service lets its user choose about shards. */
 #ifndef OURO_TOOLS_COMMON_SHARDS_H
 #define OURO_TOOLS_COMMON_SHARDS_H
 
@@ -8,15 +8,16 @@
 #include "common/cli.h"
 
 /* Keys of the options below; a tool's own start above these. */
-enum { CLI_KEY_SHARDS = 0x1000, CLI_KEY_CPUS, CLI_KEY_TOOL };
+enum { CLI_KEY_SHARDS = 0x1000, CLI_KEY_CPUS, CLI_KEY_OVERSUBSCRIBE, CLI_KEY_TOOL };
 
 #define CLI_SHARDS_OPTIONS                                                                         \
     {"shards", CLI_KEY_SHARDS, "N", 0, "Run N shards (default: one per CPU)", 10},                 \
+        {"oversubscribe", CLI_KEY_OVERSUBSCRIBE, NULL, 0, "Allow more shards than CPUs", 10},      \
     {                                                                                              \
         "cpus", CLI_KEY_CPUS, "LIST", 0, "Run one shard on each of these CPUs, such as 0-3,8", 10  \
     }
 
-/* Takes one of the two; true if it was. `--shards` and `--cpus` together: the first N of the list.
+/* Takes one of them; true if it was. `--shards` and `--cpus` together: the first N of the list.
  */
 static inline bool cli_shards(struct argp_state *state, int key, char *text, struct ouro_options *o)
 {
@@ -29,6 +30,9 @@ static inline bool cli_shards(struct argp_state *state, int key, char *text, str
     case CLI_KEY_CPUS:
         cli_cpus(state, "--cpus", text, &list);
         o->cpus = text;
+        return true;
+    case CLI_KEY_OVERSUBSCRIBE:
+        o->oversubscribe = true;
         return true;
     default:
         return false;
