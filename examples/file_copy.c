@@ -23,18 +23,13 @@ static int copy_lane(void *arg)
     ssize_t n = buf == NULL ? -ENOMEM : 1;
 
     while (n > 0) {
-        uint64_t at = copy->next, done = 0;
+        uint64_t at = copy->next;
 
         copy->next += CHUNK_BYTES;
-        while (done < CHUNK_BYTES &&
-               (n = ouro_read(copy->from, buf, CHUNK_BYTES - done, at + done)) > 0)
-            for (ssize_t put = 0, m; put < n; put += m, done += (uint64_t)m)
-                if ((m = ouro_write(copy->to, buf + put, (size_t)(n - put), at + done)) <= 0) {
-                    n = m < 0 ? m : -EIO;
-                    goto out;
-                }
+        n = ouro_read_full(copy->from, buf, CHUNK_BYTES, at);
+        if (n > 0)
+            n = ouro_write_full(copy->to, buf, (size_t)n, at);
     }
-out:
     free(buf);
     return (int)n;
 }
