@@ -9,7 +9,8 @@
  *
  * `sqe64` is the 64 bytes of a struct io_uring_sqe; they are copied by the start. What they point
  * to is the kernel's until DONE. user_data is the runtime's and overwritten. The result is what the
- * kernel says: >= 0 or -errno; an opcode that it does not know gives -EINVAL. Starts behave as in
+ * kernel says: >= 0 or -errno; an opcode that it does not know gives -EINVAL, one that the runtime
+ * itself does not use -EACCES under options.restrict_ring. Starts behave as in
  * ouro/net.h.
  *
  * -EINVAL is also given for what would break the runtime, and nothing is started then:
@@ -17,7 +18,8 @@
  *             others; provided buffers and the table of direct descriptors (IOSQE_FIXED_FILE) are
  *             the runtime's: use the forms below that take a handle
  *   twice     what completes more than once: multishot poll, accept and time-out, zero-copy sends
- *   entries   opcodes that take or close an entry of the table of direct descriptors (file_index)
+ *   entries   what takes, closes or reads from an entry of the table of direct descriptors by its
+ *             number (file_index, SPLICE_F_FD_IN_FIXED)
  *   others    ASYNC_CANCEL, POLL_REMOVE, TIMEOUT_REMOVE, LINK_TIMEOUT: ouro_cancel() is the way;
  *             FILES_UPDATE
  * An operation that says it will complete again, although it is not one of these, is cancelled, and

@@ -31,6 +31,9 @@ static bool breaks_the_runtime(const struct io_uring_sqe *sqe)
         return (sqe->timeout_flags & IORING_TIMEOUT_MULTISHOT) != 0;
     case IORING_OP_ACCEPT:
         return (sqe->ioprio & IORING_ACCEPT_MULTISHOT) != 0 || sqe->file_index != 0;
+    case IORING_OP_SPLICE:
+    case IORING_OP_TEE:
+        return (sqe->splice_flags & SPLICE_F_FD_IN_FIXED) != 0;
     case IORING_OP_OPENAT:
     case IORING_OP_OPENAT2:
     case IORING_OP_SOCKET:

@@ -63,6 +63,9 @@ static int opcodes_main(void *arg)
     refused((struct io_uring_sqe){.opcode = IORING_OP_ACCEPT, .ioprio = IORING_ACCEPT_MULTISHOT});
     refused((struct io_uring_sqe){.opcode = IORING_OP_TIMEOUT,
                                   .timeout_flags = IORING_TIMEOUT_MULTISHOT});
+    refused(
+        (struct io_uring_sqe){.opcode = IORING_OP_SPLICE, .splice_flags = SPLICE_F_FD_IN_FIXED});
+    refused((struct io_uring_sqe){.opcode = IORING_OP_TEE, .splice_flags = SPLICE_F_FD_IN_FIXED});
     refused_as(NULL, -EINVAL);
     turns(3);
     must_be(counters_now().submitted, submitted);
