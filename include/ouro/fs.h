@@ -139,9 +139,9 @@ struct ouro_stat {
 };
 
 /* statx(2) of a path (flags: AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_STATX_…) and of an open file.
- * `st` is set when the result is 0, else zeroes. A direct descriptor is made an ordinary one for the time: two
- * operations more, and -EOPNOTSUPP where the ring cannot (no Linux is known on which files are
- * direct that cannot). */
+ * `st` is set when the result is 0, else zeroes. A direct descriptor is made an ordinary one for
+ * the time: two operations more, and -EOPNOTSUPP where the ring cannot (no Linux is known on which
+ * files are direct that cannot). */
 struct ouro_stat_call {
     struct ouro_op op;
     struct ouro_task task;
@@ -216,10 +216,10 @@ static inline int ouro_fallocate(ouro_file file, int mode, uint64_t offset, uint
  */
 
 /* Reads or writes on until all of it has moved; reading also ends at the end of the file. The
- * result is the number of bytes; on an error `done` says how many had moved before it. Reads and
- * writes are done as ouro_read and ouro_write are. A short direct read leaves an offset at which no
- * other can begin: where the file ends in the middle of a block that is -EINVAL, and `done` is
- * right. */
+ * result is the number of bytes; on an error `done` says how many had moved before it. Each step
+ * is an ouro_read or ouro_write, from `offset` on, or at OURO_STREAM. A short direct read leaves an
+ * offset at which no other can begin: where the file ends in the middle of a block that is -EINVAL,
+ * and `done` is right. */
 struct ouro_full {
     struct ouro_op op;
     struct ouro_task task;

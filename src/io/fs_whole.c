@@ -13,11 +13,12 @@
 static void full_step(struct ouro_full *f)
 {
     size_t rest = f->len - f->done;
+    uint64_t at = f->offset == OURO_STREAM ? OURO_STREAM : f->offset + f->done;
 
     if (f->write)
-        ouro_write_start(&f->step, f->file, f->data + f->done, rest, f->offset + f->done);
+        ouro_write_start(&f->step, f->file, f->data + f->done, rest, at);
     else
-        ouro_read_start(&f->step, f->file, f->data + f->done, rest, f->offset + f->done);
+        ouro_read_start(&f->step, f->file, f->data + f->done, rest, at);
 }
 
 static void full_resume(struct ouro_task *task)
@@ -55,7 +56,8 @@ static void full_start(struct ouro_full *f, ouro_file file, const void *data, si
     f->write = write;
     if (s == NULL)
         error = -OURO_ENOSHARD;
-    else if (len > INT32_MAX || (data == NULL && len != 0) || offset > INT64_MAX - len)
+    else if (len > INT32_MAX || (data == NULL && len != 0) ||
+             (offset > INT64_MAX - len && offset != OURO_STREAM))
         error = -EINVAL;
     else if (slots_find(&s->slots, file.id, SLOT_FILE) == NULL) /* no step may find out */
         error = slots_missing(&s->slots, file.id);

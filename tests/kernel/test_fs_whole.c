@@ -304,10 +304,15 @@ static int full_main(void *arg)
     must_be(ouro_write_full(f, NULL, 1, 0), -EINVAL);
     must_be(ouro_read_full(f, in, (size_t)INT32_MAX + 1, 0), -EINVAL);
     must_be(ouro_read_full(f, in, 1, INT64_MAX), -EINVAL);
-    must_be(ouro_write_full(f, in, 10, UINT64_MAX), -EINVAL);
+    must_be(ouro_write_full(f, in, 10, UINT64_MAX - 1), -EINVAL);
     must_be(ouro_read_full(f, (void *)(uintptr_t)8, 10, 0), -EFAULT);
     ouro_read_full_start(&r, f, NULL, 1, 0);
     must(ouro_done(&r.op.future));
+    must_be(ouro_write_full(f, "one", 3, OURO_STREAM), 3); /* at the file's own position */
+    must_be(ouro_write_full(f, "two", 3, OURO_STREAM), 3);
+    must_be(ouro_read_full(f, in, 6, 0), 6);
+    must(memcmp(in, "onetwo", 6) == 0);
+    must_be(ouro_read_full(f, in, sizeof in, OURO_STREAM), sizeof out + 100 - 6);
     must_be(ouro_file_close(f), 0);
     must_be(ouro_read_full(f, in, 0, 0), -EBADF);
     must_be(ouro_write_full(f, in, 0, 0), -EBADF);
@@ -340,7 +345,7 @@ static int in_pieces_main(void *arg)
     }
     must_be(ouro_await(&r.op.future), 11);
     must(memcmp(in, "abcdabcdabc", 11) == 0);
-    must_be(ouro_read_full(f, in, 1, 0), 1);
+    must_be(ouro_read_full(f, in, 1, OURO_STREAM), 1);
     ouro_read_full_start(&r, f, in, 11, 0);
     must_be(write(fd, "abcd", 4), 4);
     until(r.done == 4);
