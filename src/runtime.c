@@ -200,7 +200,7 @@ static void worker_run(struct worker *w)
     struct stack_fault_context faults = {.shard = w->number, .task_name = task_name_at};
     const struct stack_fault_context *former_faults = NULL;
     struct exceptions outer = {0}; /* ouro_run() was called in a catch block, say */
-    bool faults_on;
+    bool faults_on = false;
 
     w->error = worker_init(w);
     if (w->error == 0) {
@@ -212,7 +212,8 @@ static void worker_run(struct worker *w)
         begin_main(w);
         faults.pools[0] = &w->shard->stacks[0];
         faults.pools[1] = &w->shard->stacks[1];
-        faults_on = stack_fault_thread_init() == 0;
+        if (!w->runtime->options.leave_signals && !w->runtime->options.no_fatal_report)
+            faults_on = stack_fault_thread_init() == 0;
         former_faults = stack_fault_watch(&faults);
         worker_loop(w);
         stack_fault_watch(former_faults);

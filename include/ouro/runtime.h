@@ -27,8 +27,10 @@ struct ouro_options {
     bool keep_nofile;   /* do not raise the soft RLIMIT_NOFILE to the hard one */
     bool quiet;         /* no report to stderr at stop and no notices at start */
     bool restrict_ring; /* the rings take only the operations that the runtime uses
-                           (IORING_REGISTER_RESTRICTIONS): others, started by ouro_raw_start(), give
-                           -EACCES */
+                           (IORING_REGISTER_RESTRICTIONS): others, started by ouro_op_raw_start(),
+                           give -EACCES */
+    bool no_fatal_report; /* install no handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT: see
+                             ouro_run() */
 
     uint64_t run_budget_ns; /* slice of a turn's run phase. Default 500 µs; 10 µs … 1 s */
     uint64_t spin_ns;       /* longest spin before a shard sleeps. Default 0 (off); up to 1 ms */
@@ -69,6 +71,11 @@ struct ouro_options {
  * shards start or none does. One runtime at a time
  * (-EBUSY); not from a shard (-EDEADLK). Signals: blocks SIGPIPE, SIGINT and SIGTERM and those that
  * are waited for before it starts a thread, and restores mask, affinity and soft limits on return.
+ * A signal that ends the process (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT) while a runtime runs is
+ * reported on stderr first: shard, task, and the frames of the stack that it interrupted, on any
+ * thread of the process; a stack overflow of a fiber by what to raise. Then it goes to the handler
+ * that was there before, or to the default action, core and all. Unless options.no_fatal_report or
+ * leave_signals.
  * The first SIGINT or SIGTERM that no task waits for stops the runtime (as ouro_stop()); a second
  * SIGINT stops it without draining. */
 OURO_API int ouro_run(const struct ouro_options *options, ouro_task_fn *main_fn, void *arg,

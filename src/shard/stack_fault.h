@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stack overflows, reported: a SIGSEGV in a guard below a stack of a watched pool becomes one line
- * on standard error, and the process dies by SIGSEGV as it would have without:
+ * on standard error and the innermost frames, and the process dies by SIGSEGV as it would have
+ * without:
  *
  *   ouro: stack overflow in task 'NAME' on shard N: BYTES bytes at ADDRESS; raise
  * options.stack_bytes
  *
- * The handler is the process's, installed by the first thread and removed by the last; it runs on
- * an alternate signal stack, which each thread has of its own. Every other fault goes to the
- * disposition found at installation, as far as a handler can do that: a previous handler is
- * called (on the alternate stack, its sa_mask not applied), the default action is restored and
- * happens. A fault in a guard by code that runs on another stack is not an overflow but a stray
- * access, and is passed on too.
+ * A fault in a guard by code that runs on another stack is not an overflow but a stray access:
+ * fatal_signal.h, whose handlers these are, says what becomes of every other fault. They run on an
+ * alternate signal stack, which each thread has of its own.
  */
 #ifndef OURO_SHARD_STACK_FAULT_H
 #define OURO_SHARD_STACK_FAULT_H
@@ -30,7 +28,7 @@ struct stack_fault_context {
 };
 
 /*
- * Make this thread able to report: alternate stack (one that exists is kept), handler. Calls nest;
+ * Make this thread able to report: alternate stack (one that exists is kept), handlers. Calls nest;
  * each needs its stack_fault_thread_fini() on the same thread. 0, or -errno: -ENOMEM no memory
  * for the stack, -EPERM called on an alternate stack.
  */
@@ -42,5 +40,8 @@ void stack_fault_thread_fini(void);
  * former one, so that a thread which steps several shards can change between them.
  */
 const struct stack_fault_context *stack_fault_watch(const struct stack_fault_context *context);
+
+/* In the handler of a SIGSEGV at this address: true if it was an overflow, and was reported. */
+bool stack_fault_report(const void *address, const void *ucontext);
 
 #endif
