@@ -5,7 +5,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,14 +61,6 @@ int sockopt_apply(int fd, const struct ouro_socket_options *o, int family)
         if (x.len != 0 && setsockopt(fd, x.level, x.name, &x.value, x.len) != 0)
             return -errno;
     return 0;
-}
-
-bool sockopt_has_gso(int fd)
-{
-    int segment = 0;
-    socklen_t len = sizeof segment;
-
-    return getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &len) == 0;
 }
 
 int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_options *in)

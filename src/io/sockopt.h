@@ -20,9 +20,6 @@ bool sockopt_at(const struct ouro_socket_options *o, int family, unsigned i, str
 /* Sets all of them on an ordinary descriptor. 0 or -errno. */
 int sockopt_apply(int fd, const struct ouro_socket_options *o, int family);
 
-/* Whether UDP_SEGMENT can be asked of what is sent through it. */
-bool sockopt_has_gso(int fd);
-
 /* 0, or -EINVAL for an options struct of another size. `out` is complete afterwards. */
 int sockopt_take(struct ouro_socket_options *out, const struct ouro_socket_options *in);
 

@@ -54,4 +54,24 @@ timeout 20 "$bin/example-client" "$address" x 2>"$directory/said" && fail 'conne
 grep -qx "example-client: $address: Connection refused" "$directory/said" || fail 'no word of the refusal'
 timeout 20 "$bin/example-client" nonsense x 2>/dev/null && fail 'took nonsense for an address'
 
+# A datagram through the UDP echo, which ends the same way.
+"$bin/example-udp_echo" 127.0.0.1:0 >"$directory/udp" &
+echo_pid=$!
+for _ in $(seq 200); do
+    grep -q 'listening on ' "$directory/udp" && break
+    kill -0 "$echo_pid" 2>/dev/null || break
+    sleep 0.05
+done
+port=$(sed -n 's/^listening on 127.0.0.1://p' "$directory/udp")
+[ -n "$port" ] || fail 'example-udp_echo does not listen'
+if [ -n "$port" ] && exec 3<>"/dev/udp/127.0.0.1/$port"; then
+    printf 'there and back\n' >&3
+    read -r -t 20 said <&3
+    [ "$said" = 'there and back' ] || fail "example-udp_echo answered '$said'"
+    exec 3>&-
+fi
+kill -TERM "$echo_pid"
+wait "$echo_pid" || fail "example-udp_echo: status $?"
+echo_pid=
+
 exit "$failed"
