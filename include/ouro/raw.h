@@ -5,7 +5,7 @@
  *      #include <linux/io_uring.h>
  *
  *      struct io_uring_sqe sqe = {.opcode = IORING_OP_FTRUNCATE, .off = 4096};
- *      error = ouro_raw_file(file, &sqe, NULL);
+ *      error = ouro_op_raw_file(file, &sqe, NULL);
  *
  * `sqe64` is the 64 bytes of a struct io_uring_sqe; they are copied by the start. What they point
  * to is the kernel's until DONE. user_data is the runtime's and overwritten. The result is what the
@@ -36,50 +36,50 @@
 
 OURO_BEGIN_DECLS
 
-struct ouro_raw {
+struct ouro_op_raw {
     struct ouro_op op;
     uint32_t cqe_flags; /* when DONE: of the completion whose result it is; 0 if refused */
     bool more;          /* the runtime's */
 };
 
 /* `fd` in the entry is an ordinary descriptor, or whatever the opcode makes of it. */
-OURO_API void ouro_raw_start(struct ouro_raw *r, const void *sqe64);
+OURO_API void ouro_op_raw_start(struct ouro_op_raw *r, const void *sqe64);
 
 /* On a handle: `fd` and IOSQE_FIXED_FILE are filled in, the handle's slot is held. Not CLOSE. */
-OURO_API void ouro_raw_conn_start(struct ouro_raw *r, ouro_conn conn, const void *sqe64);
-OURO_API void ouro_raw_file_start(struct ouro_raw *r, ouro_file file, const void *sqe64);
+OURO_API void ouro_op_raw_conn_start(struct ouro_op_raw *r, ouro_conn conn, const void *sqe64);
+OURO_API void ouro_op_raw_file_start(struct ouro_op_raw *r, ouro_file file, const void *sqe64);
 
 /* `cqe_flags` may be NULL. */
-static inline int ouro_raw(const void *sqe64, uint32_t *cqe_flags)
+static inline int ouro_op_raw(const void *sqe64, uint32_t *cqe_flags)
 {
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     int result;
 
-    ouro_raw_start(&r, sqe64);
+    ouro_op_raw_start(&r, sqe64);
     result = ouro_await(&r.op.future);
     if (cqe_flags != NULL)
         *cqe_flags = r.cqe_flags;
     return result;
 }
 
-static inline int ouro_raw_conn(ouro_conn conn, const void *sqe64, uint32_t *cqe_flags)
+static inline int ouro_op_raw_conn(ouro_conn conn, const void *sqe64, uint32_t *cqe_flags)
 {
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     int result;
 
-    ouro_raw_conn_start(&r, conn, sqe64);
+    ouro_op_raw_conn_start(&r, conn, sqe64);
     result = ouro_await(&r.op.future);
     if (cqe_flags != NULL)
         *cqe_flags = r.cqe_flags;
     return result;
 }
 
-static inline int ouro_raw_file(ouro_file file, const void *sqe64, uint32_t *cqe_flags)
+static inline int ouro_op_raw_file(ouro_file file, const void *sqe64, uint32_t *cqe_flags)
 {
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     int result;
 
-    ouro_raw_file_start(&r, file, sqe64);
+    ouro_op_raw_file_start(&r, file, sqe64);
     result = ouro_await(&r.op.future);
     if (cqe_flags != NULL)
         *cqe_flags = r.cqe_flags;

@@ -46,7 +46,7 @@ static bool breaks_the_runtime(const struct io_uring_sqe *sqe)
 }
 
 /* 0 with a copy of the entry, or why not. */
-static int take(struct ouro_raw *r, const void *sqe64, struct io_uring_sqe *copy)
+static int take(struct ouro_op_raw *r, const void *sqe64, struct io_uring_sqe *copy)
 {
     r->cqe_flags = 0;
     r->more = false;
@@ -56,7 +56,7 @@ static int take(struct ouro_raw *r, const void *sqe64, struct io_uring_sqe *copy
     return breaks_the_runtime(copy) ? -EINVAL : 0;
 }
 
-static void go(struct ouro_raw *r, struct io_uring_sqe *sqe, const struct io_uring_sqe *copy,
+static void go(struct ouro_op_raw *r, struct io_uring_sqe *sqe, const struct io_uring_sqe *copy,
                const struct slot *slot)
 {
     r->op.future.kind = KIND_RAW;
@@ -64,7 +64,7 @@ static void go(struct ouro_raw *r, struct io_uring_sqe *sqe, const struct io_uri
     op_go(&r->op, sqe, slot, TAG_RAW);
 }
 
-void ouro_raw_start(struct ouro_raw *r, const void *sqe64)
+void ouro_op_raw_start(struct ouro_op_raw *r, const void *sqe64)
 {
     struct io_uring_sqe copy, *sqe;
     int error = take(r, sqe64, &copy);
@@ -78,7 +78,7 @@ void ouro_raw_start(struct ouro_raw *r, const void *sqe64)
         go(r, sqe, &copy, NULL);
 }
 
-static void start_on(struct ouro_raw *r, uint64_t handle, enum slot_kind kind, const void *sqe64,
+static void start_on(struct ouro_op_raw *r, uint64_t handle, enum slot_kind kind, const void *sqe64,
                      const void *place)
 {
     struct io_uring_sqe copy, *sqe;
@@ -96,12 +96,12 @@ static void start_on(struct ouro_raw *r, uint64_t handle, enum slot_kind kind, c
         go(r, sqe, &copy, slot);
 }
 
-void ouro_raw_conn_start(struct ouro_raw *r, ouro_conn conn, const void *sqe64)
+void ouro_op_raw_conn_start(struct ouro_op_raw *r, ouro_conn conn, const void *sqe64)
 {
     start_on(r, conn.id, SLOT_CONN, sqe64, CALLER);
 }
 
-void ouro_raw_file_start(struct ouro_raw *r, ouro_file file, const void *sqe64)
+void ouro_op_raw_file_start(struct ouro_op_raw *r, ouro_file file, const void *sqe64)
 {
     start_on(r, file.id, SLOT_FILE, sqe64, CALLER);
 }

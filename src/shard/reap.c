@@ -76,7 +76,7 @@ static void zc_complete(struct shard *s, struct ouro_op *op, int result, unsigne
  * is nobody's: it is cancelled, and over with the last. */
 static void raw_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
 {
-    struct ouro_raw *r = container_of(op, struct ouro_raw, op);
+    struct ouro_op_raw *r = container_of(op, struct ouro_op_raw, op);
 
     if (!r->more) {
         r->cqe_flags = flags;

@@ -9,10 +9,10 @@
 
 static void refused_as(const struct io_uring_sqe *sqe, int error)
 {
-    struct ouro_raw r;
+    struct ouro_op_raw r;
 
     memset(&r, 0xff, sizeof r);
-    ouro_raw_start(&r, sqe);
+    ouro_op_raw_start(&r, sqe);
     must(ouro_done(&r.op.future));
     must_be(ouro_result(&r.op.future), error);
     must_be(r.cqe_flags, 0);
@@ -80,7 +80,7 @@ static int multishot_receive_main(void *arg)
 
     (void)arg;
     pair_open(&p, UNIX);
-    must_be(ouro_raw_conn(p.near, &sqe, NULL), -EINVAL);
+    must_be(ouro_op_raw_conn(p.near, &sqe, NULL), -EINVAL);
     pair_close(&p);
     return 0;
 }
@@ -89,7 +89,7 @@ static int handles_main(void *arg)
 {
     struct io_uring_sqe nop = {.opcode = IORING_OP_NOP}, closing = {.opcode = IORING_OP_CLOSE};
     const char *path = temp_path("raw");
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     struct pair p;
     ouro_file f;
     uint64_t submitted;
@@ -99,19 +99,19 @@ static int handles_main(void *arg)
     must_be(ouro_open(&f, path, O_RDWR | O_CREAT, 0600), 0);
     turns(3);
     submitted = counters_now().submitted;
-    must_be(ouro_raw_conn((ouro_conn){0}, &nop, NULL), -EBADF);
-    must_be(ouro_raw_file((ouro_file){0}, &nop, NULL), -EBADF);
-    must_be(ouro_raw_conn((ouro_conn){f.id}, &nop, NULL), -EBADF);
-    must_be(ouro_raw_file((ouro_file){p.near.id}, &nop, NULL), -EBADF);
-    must_be(ouro_raw_conn((ouro_conn){p.near.id ^ UINT64_C(1) << 40}, &nop, NULL), -EBADF);
-    must_be(ouro_raw_conn((ouro_conn){p.near.id ^ UINT64_C(1) << 24}, &nop, NULL),
+    must_be(ouro_op_raw_conn((ouro_conn){0}, &nop, NULL), -EBADF);
+    must_be(ouro_op_raw_file((ouro_file){0}, &nop, NULL), -EBADF);
+    must_be(ouro_op_raw_conn((ouro_conn){f.id}, &nop, NULL), -EBADF);
+    must_be(ouro_op_raw_file((ouro_file){p.near.id}, &nop, NULL), -EBADF);
+    must_be(ouro_op_raw_conn((ouro_conn){p.near.id ^ UINT64_C(1) << 40}, &nop, NULL), -EBADF);
+    must_be(ouro_op_raw_conn((ouro_conn){p.near.id ^ UINT64_C(1) << 24}, &nop, NULL),
             -OURO_EOTHERSHARD);
-    must_be(ouro_raw_file((ouro_file){f.id ^ UINT64_C(1) << 24}, &nop, NULL), -OURO_EOTHERSHARD);
-    must_be(ouro_raw_conn(p.near, &closing, NULL), -EINVAL);
-    must_be(ouro_raw_file(f, &closing, NULL), -EINVAL);
-    ouro_raw_conn_start(&r, p.near, NULL);
+    must_be(ouro_op_raw_file((ouro_file){f.id ^ UINT64_C(1) << 24}, &nop, NULL), -OURO_EOTHERSHARD);
+    must_be(ouro_op_raw_conn(p.near, &closing, NULL), -EINVAL);
+    must_be(ouro_op_raw_file(f, &closing, NULL), -EINVAL);
+    ouro_op_raw_conn_start(&r, p.near, NULL);
     must_be(ouro_result(&r.op.future), -EINVAL);
-    ouro_raw_file_start(&r, f, NULL);
+    ouro_op_raw_file_start(&r, f, NULL);
     must_be(ouro_result(&r.op.future), -EINVAL);
     turns(3);
     must_be(counters_now().submitted, submitted);
@@ -149,10 +149,10 @@ static void off_a_shard(void **state)
     uint32_t flags = 9;
 
     (void)state;
-    assert_int_equal(ouro_raw(&nop, &flags), -OURO_ENOSHARD);
+    assert_int_equal(ouro_op_raw(&nop, &flags), -OURO_ENOSHARD);
     assert_int_equal(flags, 0);
-    assert_int_equal(ouro_raw_conn((ouro_conn){1}, &nop, NULL), -OURO_ENOSHARD);
-    assert_int_equal(ouro_raw_file((ouro_file){1}, &nop, NULL), -OURO_ENOSHARD);
+    assert_int_equal(ouro_op_raw_conn((ouro_conn){1}, &nop, NULL), -OURO_ENOSHARD);
+    assert_int_equal(ouro_op_raw_file((ouro_file){1}, &nop, NULL), -OURO_ENOSHARD);
 }
 
 ON_ONE_SHARD(flags)

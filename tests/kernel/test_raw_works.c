@@ -29,18 +29,18 @@ static int results_main(void *arg)
     uint32_t flags = 99;
 
     (void)arg;
-    must_be(ouro_raw(&sqe, &flags), 0);
+    must_be(ouro_op_raw(&sqe, &flags), 0);
     must_be(flags & ~IORING_CQE_F_SOCK_NONEMPTY, 0);
     must_be(sqe.user_data, 1234); /* it is the caller's, and copied */
     sqe.flags = IOSQE_ASYNC;
-    must_be(ouro_raw(&sqe, NULL), 0);
-    must_be(ouro_raw(&none, NULL), -EINVAL);
+    must_be(ouro_op_raw(&sqe, NULL), 0);
+    must_be(ouro_op_raw(&none, NULL), -EINVAL);
     sqe = nop_with(77);
-    if (ouro_raw(&sqe, NULL) == 77) {
+    if (ouro_op_raw(&sqe, NULL) == 77) {
         sqe = nop_with(-EIO);
-        must_be(ouro_raw(&sqe, NULL), -EIO);
+        must_be(ouro_op_raw(&sqe, NULL), -EIO);
         sqe = nop_with(-ECANCELED);
-        must_be(ouro_raw(&sqe, NULL), -ECANCELED);
+        must_be(ouro_op_raw(&sqe, NULL), -ECANCELED);
     }
     return 0;
 }
@@ -49,7 +49,7 @@ static int results_main(void *arg)
 static int copied_main(void *arg)
 {
     struct io_uring_sqe sqe;
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     char out[4] = {0};
     int fd[2];
 
@@ -60,7 +60,7 @@ static int copied_main(void *arg)
                                 .addr = (uintptr_t)out,
                                 .len = sizeof out,
                                 .off = (uint64_t)-1};
-    ouro_raw_start(&r, &sqe);
+    ouro_op_raw_start(&r, &sqe);
     memset(&sqe, 0xff, sizeof sqe);
     turns(3);
     must(!ouro_done(&r.op.future));
@@ -87,11 +87,11 @@ static int connection_main(void *arg)
     struct pair p;
 
     pair_open(&p, *(enum family *)arg);
-    must_be(ouro_raw_conn(p.near, &sending, NULL), 8);
-    must_be(ouro_raw_conn(p.far, &receiving, &flags), 4);
+    must_be(ouro_op_raw_conn(p.near, &sending, NULL), 8);
+    must_be(ouro_op_raw_conn(p.far, &receiving, &flags), 4);
     must(memcmp(in, "1234", 4) == 0);
     must((flags & IORING_CQE_F_SOCK_NONEMPTY) != 0);
-    must_be(ouro_raw_conn(p.far, &receiving, &flags), 4);
+    must_be(ouro_op_raw_conn(p.far, &receiving, &flags), 4);
     must(memcmp(in, "5678", 4) == 0);
     pair_close(&p);
     return 0;
@@ -108,8 +108,8 @@ static int file_main(void *arg)
 
     (void)arg;
     must_be(ouro_open(&f, path, O_RDWR | O_CREAT, 0600), 0);
-    must_be(ouro_raw_file(f, &writing, NULL), 5);
-    must_be(ouro_raw_file(f, &sync, NULL), 0);
+    must_be(ouro_op_raw_file(f, &writing, NULL), 5);
+    must_be(ouro_op_raw_file(f, &sync, NULL), 0);
     must_be(stat(path, &st), 0);
     must_be(st.st_size, 15);
     must_be(ouro_file_close(f), 0);
@@ -120,11 +120,11 @@ static int file_main(void *arg)
 static int closed_main(void *arg)
 {
     struct io_uring_sqe sqe = poll_of(-1);
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     struct pair p;
 
     pair_open(&p, *(enum family *)arg);
-    ouro_raw_conn_start(&r, p.near, &sqe);
+    ouro_op_raw_conn_start(&r, p.near, &sqe);
     turns(3);
     must(!ouro_done(&r.op.future));
     must_be(ouro_close(p.near), 0);
@@ -140,9 +140,9 @@ static int quiet[2];
 static struct ouro_future *poll_start(void *arg)
 {
     struct io_uring_sqe sqe = poll_of(quiet[0]);
-    struct ouro_raw *r = arg;
+    struct ouro_op_raw *r = arg;
 
-    ouro_raw_start(r, &sqe);
+    ouro_op_raw_start(r, &sqe);
     return &r->op.future;
 }
 
@@ -151,7 +151,7 @@ static int cancel_main(void *arg)
     (void)arg;
     must_be(pipe2(quiet, O_CLOEXEC), 0);
     for (enum style style = 0; style < STYLES; style++) {
-        static struct ouro_raw r;
+        static struct ouro_op_raw r;
         static struct waiter w;
 
         w = (struct waiter){.start = poll_start, .arg = &r, .deadline_ns = ouro_after_ns(20 * MS)};
@@ -186,9 +186,9 @@ static int leave_main(void *arg)
                                    .addr = (uintptr_t)in,
                                    .len = sizeof in,
                                    .off = (uint64_t)-1};
-        OURO_OP(struct ouro_raw, r);
+        OURO_OP(struct ouro_op_raw, r);
 
-        ouro_raw_start(&r, &sqe);
+        ouro_op_raw_start(&r, &sqe);
         turns(2);
         must(!ouro_done(&r.op.future));
     }
@@ -207,7 +207,7 @@ static int leave_main(void *arg)
 /* --- more than one completion ----------------------------------------------------------------- */
 
 /* Posts a completion for `r` into the shard's own ring. The result of the posting. */
-static int post(struct ouro_raw *r, int result, unsigned flags)
+static int post(struct ouro_op_raw *r, int result, unsigned flags)
 {
     struct io_uring_sqe sqe = {.opcode = IORING_OP_MSG_RING,
                                .fd = shard_self->ring.u.ring_fd,
@@ -216,19 +216,19 @@ static int post(struct ouro_raw *r, int result, unsigned flags)
                                .file_index = flags,
                                .msg_ring_flags = IORING_MSG_RING_FLAGS_PASS};
 
-    return ouro_raw(&sqe, NULL);
+    return ouro_op_raw(&sqe, NULL);
 }
 
 static int more_main(void *arg)
 {
     struct io_uring_sqe sqe;
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     int fd[2], posted;
 
     (void)arg;
     must_be(pipe2(fd, O_CLOEXEC), 0);
     sqe = poll_of(fd[0]);
-    ouro_raw_start(&r, &sqe);
+    ouro_op_raw_start(&r, &sqe);
     turns(2);
     posted = post(&r, 5, IORING_CQE_F_MORE);
     if (posted < 0) { /* a kernel without it */
@@ -251,13 +251,13 @@ static int more_main(void *arg)
 static int more_and_cancelled_main(void *arg)
 {
     struct io_uring_sqe sqe;
-    struct ouro_raw r;
+    struct ouro_op_raw r;
     int fd[2], posted;
 
     (void)arg;
     must_be(pipe2(fd, O_CLOEXEC), 0);
     sqe = poll_of(fd[0]);
-    ouro_raw_start(&r, &sqe);
+    ouro_op_raw_start(&r, &sqe);
     turns(2);
     posted = post(&r, 6, IORING_CQE_F_MORE);
     ouro_cancel(&r.op.future);

@@ -19,8 +19,8 @@ static int restricted_main(void *arg)
     pair_open(&p, V4);
     must_be(ouro_send(p.near, "x", 1), 1);
     must_be(ouro_recv(p.far, &byte, 1), 1);
-    must_be(ouro_raw(&nop, NULL), 0);
-    must_be(ouro_raw(&madvise, NULL), on ? -EACCES : 0);
+    must_be(ouro_op_raw(&nop, NULL), 0);
+    must_be(ouro_op_raw(&madvise, NULL), on ? -EACCES : 0);
     /* Nobody can take the restrictions away, nor register what they do not name. */
     must_be(kernel_linux.control(shard_self->ring.u.ring_fd, IORING_REGISTER_PERSONALITY, NULL, 0) >
                 0,
