@@ -39,3 +39,6 @@ function(ouro_pc name what libs private)
 endfunction()
 ouro_pc(ouro "" "-L\${libdir} -louro" "${static_needs}")
 ouro_pc(ouro-static ", linked statically" "\${libdir}/libouro.a ${static_needs}" "")
+
+# What a container needs to run it.
+install(FILES share/seccomp.json DESTINATION ${CMAKE_INSTALL_DATADIR}/ouro)
