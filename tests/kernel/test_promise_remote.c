@@ -172,9 +172,8 @@ static int drop_main(void *arg)
 
     (void)arg;
     memset(&promise, 0, sizeof promise);
+    winners = arrived = round_no = 0;
     must_be(pthread_create(&thread, NULL, race_on, NULL), 0);
-    winners = arrived = 0;
-    round_no = 0;
     for (int i = 1; i <= ROUNDS; i++) {
         struct ouro_promise_wait w;
 
