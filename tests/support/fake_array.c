@@ -56,7 +56,7 @@ ssize_t fake_read_array(struct fake_file *f, const struct iovec *iov, size_t n, 
         size_t left = a->size - (size_t)at - sum;
         size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
 
-        memcpy(iov[i].iov_base, a->bytes + at + sum, part);
+        fake_copy(iov[i].iov_base, a->bytes + at + sum, part);
         sum += part;
     }
     return (ssize_t)sum;
@@ -84,7 +84,7 @@ ssize_t fake_write_array(struct fake_file *f, const struct iovec *iov, size_t n,
 
     for (size_t i = 0; i < n; i++) {
         make_room(a, (size_t)at + sum + iov[i].iov_len);
-        memcpy(a->bytes + at + sum, iov[i].iov_base, iov[i].iov_len);
+        fake_copy(a->bytes + at + sum, iov[i].iov_base, iov[i].iov_len);
         sum += iov[i].iov_len;
     }
     return (ssize_t)sum;

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 bool fake_request_supported(unsigned opcode)
 {
@@ -93,8 +94,8 @@ static ssize_t real_message(struct fake_request *r, struct iovec *iov, size_t n,
         m = *user;
     m.msg_iov = iov;
     m.msg_iovlen = n;
-    moved =
-        sends ? sendmsg(r->file->fd, &m, flags & ~MSG_WAITALL) : recvmsg(r->file->fd, &m, flags);
+    moved = sends ? syscall(SYS_sendmsg, r->file->fd, &m, flags & ~MSG_WAITALL)
+                  : syscall(SYS_recvmsg, r->file->fd, &m, flags);
     if (moved >= 0 && r->sqe.opcode == IORING_OP_RECVMSG) {
         user->msg_namelen = m.msg_namelen;
         user->msg_controllen = m.msg_controllen;
@@ -190,10 +191,10 @@ static int read_or_write(struct fake_request *r, bool writes)
         return (int)(writes ? fake_write_array(r->file, iov, (size_t)n, at)
                             : fake_read_array(r->file, iov, (size_t)n, at));
     if (has_places(fd))
-        return outcome(writes ? pwritev(fd, iov, n, (off_t)at) : preadv(fd, iov, n, (off_t)at));
+        return outcome(syscall(writes ? SYS_pwritev : SYS_preadv, fd, iov, n, at, 0));
     if (fcntl(fd, F_GETFL) >= 0 && !is_ready(fd, writes ? POLLOUT : POLLIN))
         return FAKE_AGAIN;
-    return outcome(writes ? writev(fd, iov, n) : readv(fd, iov, n));
+    return outcome(syscall(writes ? SYS_writev : SYS_readv, fd, iov, n));
 }
 
 /* --- descriptors ------------------------------------------------------------------------------ */

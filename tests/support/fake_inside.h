@@ -69,6 +69,10 @@ void fake_arrays_forget(void);
 void fake_hold(struct fake_file *f);
 void fake_release(struct fake_file *f);
 
+/* The library forbids itself to touch buffers that are the kernel's: this is the kernel. Nor may
+ * the C library's functions move bytes, which a sanitizer watches. */
+void fake_copy(char *to, const char *from, size_t n);
+
 /* Moves bytes: how many, 0 at the end, -EAGAIN: none can be now, or another -errno. */
 ssize_t fake_receive(struct fake_file *f, const struct iovec *iov, size_t n);
 ssize_t fake_send(struct fake_file *f, const struct iovec *iov, size_t n);
