@@ -72,8 +72,8 @@ static int starved_main(void *arg)
     until(hoarder[0].source.queued + hoarder[1].source.queued + hoarder[2].source.queued +
               hoarder[3].source.queued >=
           BUFFERS);
-    must_be(ouro_counters(&c), 0);
-    must(c.buffers_dry > 0 && c.receives_parked > 0);
+    /* The last receive that finds none may be a turn later. */
+    until(ouro_counters(&c) == 0 && c.buffers_dry > 0 && c.receives_parked > 0);
     for (int i = 0; i < 100; i++) {
         feed(&other, 'z', 3 * BYTES + 7);
         take(&other, 'z', 3 * BYTES + 7);
