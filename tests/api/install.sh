@@ -70,9 +70,43 @@ int main(void)
     return ring_init() + reap() == 3 ? 0 : 1;
 }
 EOF
+# The library has to find the program's C++ runtime: an exception is held across a wait.
 cat >"$work/use.cpp" <<'EOF'
+#include <exception>
+#define main c_main
 extern "C" {
 #include "use.c"
+}
+#undef main
+
+static int beside(void *arg)
+{
+    *static_cast<bool *>(arg) = std::current_exception() == nullptr;
+    return 0;
+}
+
+static int catches(void *arg)
+{
+    bool none = false;
+
+    (void)arg;
+    try {
+        throw 7;
+    } catch (int n) {
+        if (ouro_spawn(NULL, beside, &none, 0) != 0 || ouro_sleep(OURO_NSEC_PER_MSEC) != 0)
+            return 1;
+        return none && n == 7 ? 0 : 1;
+    }
+}
+
+int main()
+{
+    struct ouro_options o = {};
+    int value = -1;
+
+    o.size = sizeof o;
+    o.shards = 1;
+    return c_main() || ouro_run(&o, catches, NULL, &value) != 0 || value != 0;
 }
 EOF
 libdir=$(dirname "$(find "$root" -name libouro.a)")
@@ -99,6 +133,7 @@ version=$(pkg-config --modversion ouro)
 cat >"$work/CMakeLists.txt" <<EOF
 cmake_minimum_required(VERSION 3.25)
 project(use C CXX)
+set(CMAKE_CXX_STANDARD 17)
 find_package(ouro $version REQUIRED)
 add_executable(c-static use.c)
 add_executable(c-shared use.c)
