@@ -123,16 +123,43 @@ void runtime_abandon(struct runtime *rt)
 
 /* --- what is left ---------------------------------------------------------------------------- */
 
-static const char *waits_for(const struct ouro_task *t)
+struct sleep_search {
+    const struct ouro_task *task;
+    bool found;
+};
+
+static void find_sleep(struct ouro_wheel_node *node, void *arg)
+{
+    const struct ouro_future *f = &container_of(node, struct ouro_timer, node)->future;
+    struct sleep_search *search = arg;
+
+    search->found |= f->waiter == search->task && f->opcode != TIMER_DEADLINE;
+}
+
+/* Timers stand in no list of their task: the wheel is asked. */
+static bool sleeps(struct shard *s, const struct ouro_task *t)
+{
+    struct sleep_search search = {.task = t};
+
+    wheel_for_each(&s->wheel, find_sleep, &search);
+    return search.found;
+}
+
+static const char *waits_for(struct shard *s, const struct ouro_task *t)
 {
     const struct ouro_op *op = t->ops;
 
     if (t->state == OURO_TASK_READY)
         return "nothing, it is ready";
+    while (op != NULL && op->future.waiter != t)
+        op = op->next;
+    if (op == NULL && sleeps(s, t))
+        return "a timer";
+    op = op != NULL ? op : t->ops;
     return op != NULL ? future_name(&op->future) : "a condition";
 }
 
-static unsigned report_tasks(const struct shard *s, const struct ouro_scope *scope, unsigned depth,
+static unsigned report_tasks(struct shard *s, const struct ouro_scope *scope, unsigned depth,
                              bool quiet)
 {
     unsigned n = 0;
@@ -141,7 +168,7 @@ static unsigned report_tasks(const struct shard *s, const struct ouro_scope *sco
         n++;
         if (!quiet && n <= 16)
             notice("shard %u: at stop, task '%s' has not ended; it waits for %s", s->number,
-                   t->name, waits_for(t));
+                   t->name, waits_for(s, t));
         for (const struct ouro_op *op = t->ops; op != NULL && depth < 8; op = op->next)
             if (op->future.kind == KIND_SCOPE)
                 n += report_tasks(s, container_of(op, const struct ouro_scope, op), depth + 1,

@@ -13,9 +13,10 @@
 OURO_BEGIN_DECLS
 
 /* A timer is a future: DONE with 0 when the deadline has passed, with -ECANCELED when cancelled. It
- * is the caller's from DONE on; until then the shard's wheel links it. Zeroed before
- * its first start. In a stack frame declare it
- * with OURO_TIMER so that no way out leaves it linked. */
+ * is the caller's from DONE on; until then the shard's wheel links it. Zeroed before its first
+ * start. In a stack frame declare it with OURO_TIMER so that no way out leaves it linked; checked
+ * builds abort, with the task's name and where it was started, at the next wait or the end of a
+ * fiber that left a frame with one pending. */
 struct ouro_timer {
     struct ouro_future future;
     struct ouro_wheel_node node;

@@ -25,7 +25,8 @@ static int timer_refuse(struct ouro_timer *t, int error)
     return error;
 }
 
-int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns)
+/* `place` NULL: it is awaited before its frame is left. */
+static int timer_begin(struct ouro_timer *timer, uint64_t deadline_ns, const void *place)
 {
     struct shard *s = shard_self;
 
@@ -39,12 +40,19 @@ int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns)
         return timer_refuse(timer, -ECANCELED);
     future_init(&timer->future, KIND_TIMER);
     wheel_insert(&s->wheel, &timer->node, deadline_ns);
+    if (place != NULL)
+        frame_timer_note(s, timer, place);
     return 0;
+}
+
+int ouro_timer_start(struct ouro_timer *timer, uint64_t deadline_ns)
+{
+    return timer_begin(timer, deadline_ns, __builtin_return_address(0));
 }
 
 int ouro_sleep_start(struct ouro_timer *timer, uint64_t ns)
 {
-    return ouro_timer_start(timer, ouro_after_ns(ns));
+    return timer_begin(timer, ouro_after_ns(ns), __builtin_return_address(0));
 }
 
 void ouro_timer_cancel(struct ouro_timer *timer)
@@ -60,7 +68,7 @@ void ouro_timer_cancel(struct ouro_timer *timer)
 int ouro_sleep_until(uint64_t deadline_ns)
 {
     struct ouro_timer t = {0};
-    int error = ouro_timer_start(&t, deadline_ns);
+    int error = timer_begin(&t, deadline_ns, NULL);
 
     return error != 0 ? error : ouro_await(&t.future);
 }

@@ -202,6 +202,7 @@ static void fiber_main(void *arg)
     }
 #if OURO_CHECKED
     check_promises(s, f);
+    frame_timers_check(s, f, f->top);
 #endif
     joined = f->task.joins != NULL;
     f->task.result = value;
@@ -250,6 +251,7 @@ void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
     uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top);
     struct ouro_op **link = &f->task.ops;
 
+    frame_timers_check(s, f, sp);
     for (struct ouro_op *op = *link; op != NULL; link = &op->next, op = *link)
         if (((uintptr_t)op >= low && (uintptr_t)op < (uintptr_t)sp) || !op_intact(op, link) ||
             loan_within(&s->loans, op, (void *)low, sp)) {
@@ -303,6 +305,9 @@ static struct fiber *fiber_make(struct shard *s, struct stack_pool *pool, void *
     f->top = top;
     f->pool = pool;
     f->handle = HANDLE_NONE;
+#if OURO_CHECKED
+    memset(f->timers, 0, sizeof f->timers);
+#endif
     f->arg = (void *)(uintptr_t)arg;
     if (arg_bytes != 0)
         f->arg = memcpy(below, arg, arg_bytes);

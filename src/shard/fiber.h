@@ -4,6 +4,13 @@
 
 #include "shard/task.h"
 
+/* Checked builds note timers that were started in frames of a fiber (frame_timer.c). */
+#define FRAME_TIMERS 6
+struct frame_timer {
+    const struct ouro_timer *timer; /* NULL: none */
+    const void *place;              /* where it was started */
+};
+
 struct fiber {
     struct ouro_task task;
     struct context context;
@@ -13,6 +20,9 @@ struct fiber {
     struct stack_pool *pool;
     uint32_t handle;
     bool joinable, must_run;
+#if OURO_CHECKED
+    struct frame_timer timers[FRAME_TIMERS];
+#endif
 };
 
 /* A multiple of 16, so that what follows below it is aligned. */
@@ -53,6 +63,9 @@ static inline bool task_is_fiber(const struct ouro_task *t)
 }
 
 #if OURO_CHECKED
+/* Aborts, naming it, if a timer is pending in this fiber's stack below `sp`. */
+void frame_timers_check(const struct shard *s, const struct fiber *f, const void *sp);
+
 /* An operation on this stack below the stack pointer lies in a frame that was left: the kernel is
  * about to write into whatever comes to lie there. Aborts, naming it. */
 void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp);

@@ -95,6 +95,7 @@ void future_cancel(struct shard *s, struct ouro_future *f)
         break;
     case KIND_TIMER:
         wheel_cancel(&s->wheel, &container_of(f, struct ouro_timer, future)->node);
+        frame_timer_forget(s, container_of(f, struct ouro_timer, future));
         future_complete(s, f, -ECANCELED);
         break;
     case KIND_JOIN:

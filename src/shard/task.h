@@ -234,6 +234,32 @@ static inline void op_refuse(struct ouro_op *op, int error)
     op->future.state = OURO_DONE;
 }
 
+/* What `opcode` says of a timer. Other values: it is noted in the fiber in whose frame it lies. */
+enum timer_mark {
+    TIMER_PLAIN = 0,
+    TIMER_DEADLINE = UINT8_MAX, /* of a wait for something else */
+};
+
+/* A timer that is started in a frame is noted there until it has fired or was cancelled: nothing
+ * else would find it when the frame is left. */
+#if OURO_CHECKED
+void frame_timer_note(struct shard *s, struct ouro_timer *t, const void *place);
+void frame_timer_forget(struct shard *s, struct ouro_timer *t);
+#else
+static inline void frame_timer_note(struct shard *s, struct ouro_timer *t, const void *place)
+{
+    (void)s;
+    (void)t;
+    (void)place;
+}
+
+static inline void frame_timer_forget(struct shard *s, struct ouro_timer *t)
+{
+    (void)s;
+    (void)t;
+}
+#endif
+
 /* Asks for cancellation; see ouro_cancel(). */
 void future_cancel(struct shard *s, struct ouro_future *f);
 

@@ -17,12 +17,15 @@
 static void timers(struct shard *s)
 {
     struct ouro_wheel_node *node;
+    struct ouro_timer *timer;
 
     if (wheel_pending(&s->wheel) == 0)
         return;
     while ((node = wheel_expire(&s->wheel, s->now_ns)) != NULL) {
         s->counters.timers_fired++;
-        future_complete(s, &container_of(node, struct ouro_timer, node)->future, 0);
+        timer = container_of(node, struct ouro_timer, node);
+        frame_timer_forget(s, timer);
+        future_complete(s, &timer->future, 0);
     }
 }
 
