@@ -8,7 +8,7 @@
 
 #include "shard/mesh.h"
 
-enum { THREADS = 4, ROUNDS = 2000 };
+enum { THREADS = 4, ROUNDS = 500 };
 
 static struct ouro_promise promise;
 static atomic_int winners, winner, round_no, arrived;
