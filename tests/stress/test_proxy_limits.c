@@ -142,7 +142,8 @@ static void report_shows_shards_backends_and_the_sum(void **state)
     get(client, 0, 1000);
     assert_int_equal(kill(p.pid, SIGUSR1), 0);
 #define COUNTERS                                                                                   \
-    " accepted=1 active=1 refused=0 to_backends=10 to_clients=1000 connect_failures=1 "            \
+    " accepted=1 active=1 refused=0 over_source=0 rate_pauses=0 to_backends=10 to_clients=1000 "   \
+    "connect_failures=1 "                                                                          \
     "idle_closed=0 resets=0 drained=0 aborted=0"
     assert_string_equal(proxy_line(&p), "shard 0:" COUNTERS);
     snprintf(line, sizeof line,
@@ -163,12 +164,100 @@ static void report_shows_shards_backends_and_the_sum(void **state)
     close(listener);
 }
 
+/* The third of one address is reset, others are served, and one that leaves makes room. */
+static void sources(void **state)
+{
+    struct service s;
+    int client[4], server[4];
+
+    (void)state;
+    service_open(&s, "--max-per-source 2");
+    for (int i = 0; i < 3; i++) {
+        client[i] = tcp_connect_from(i < 2 ? "127.0.0.2" : "127.0.0.3", s.proxy.port);
+        server[i] = tcp_accept(s.listener);
+        put(client[i], 1, 10);
+        get(server[i], 1, 10);
+    }
+    client[3] = tcp_connect_from("127.0.0.2", s.proxy.port);
+    get_reset(client[3]);
+    close(client[3]);
+    eventually(proxy_counter(&s.proxy, "over_source") == 1);
+    assert_int_equal(proxy_counter(&s.proxy, "active"), 3);
+    close(client[0]);
+    close(server[0]);
+    eventually(proxy_counter(&s.proxy, "active") == 2);
+    client[0] = tcp_connect_from("127.0.0.2", s.proxy.port);
+    server[0] = tcp_accept(s.listener);
+    put(client[0], 1, 10);
+    get(server[0], 1, 10);
+    for (int i = 0; i < 3; i++) {
+        close(client[i]);
+        close(server[i]);
+    }
+    service_close(&s);
+}
+
+/* A flood is let in no faster than asked for, and nobody of it is lost. */
+static void rate(void **state)
+{
+    enum { N = 40, RATE = 20 };
+    uint64_t began = ouro_now_precise_ns();
+    int client[N], server[N];
+    struct service s;
+
+    (void)state;
+    service_open(&s, "--max-rate 20");
+    for (int i = 0; i < N; i++)
+        client[i] = tcp_connect(s.proxy.port);
+    for (int i = 0; i < N; i++)
+        server[i] = tcp_accept(s.listener);
+    assert_true(ouro_now_precise_ns() - began > (N - RATE / 5) * SEC / RATE);
+    assert_true(proxy_counter(&s.proxy, "rate_pauses") > 0);
+    assert_int_equal(proxy_counter(&s.proxy, "accepted"), N);
+    for (int i = 0; i < N; i++) {
+        close(client[i]);
+        close(server[i]);
+    }
+    service_close(&s);
+}
+
+/* Opens its ports as root, serves as nobody. */
+static void user(void **state)
+{
+    char path[64], line[256];
+    bool found = false;
+    struct service s;
+    int client, server;
+    FILE *f;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    service_open(&s, "--user nobody");
+    snprintf(path, sizeof path, "/proc/%d/status", (int)s.proxy.pid);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL)
+        found = found || strcmp(line, "Uid:\t65534\t65534\t65534\t65534\n") == 0;
+    fclose(f);
+    assert_true(found);
+    pair_open(&s, &client, &server);
+    put(client, 1, 10);
+    get(server, 1, 10);
+    close(client);
+    close(server);
+    service_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_is_reset_busy_is_not),
         cmocka_unit_test(stuck_is_idle),
         cmocka_unit_test(limit_makes_clients_wait),
+        cmocka_unit_test(sources),
+        cmocka_unit_test(rate),
+        cmocka_unit_test(user),
         cmocka_unit_test(report_shows_shards_backends_and_the_sum),
     };
 

@@ -52,6 +52,12 @@ usage() {
     usage "--cpus: 'x' is not a list of CPUs such as 0-3,8: byte 1 should be a digit" $listen $backend --cpus x
     usage "Too many arguments" $listen $backend more
     usage "unrecognized option '--backends'" $listen --backends 127.0.0.1:1
+    usage "--max-per-source: '0' is not a number between 1 and 1000000" \
+        $listen $backend --max-per-source 0
+    usage "--max-rate: '-1' is not a number between 1 and 10000000" \
+        $listen $backend --max-rate -1
+    expect 1 "ouro-proxy: --user: find user: no-such-user: No such file or directory" \
+        $listen $backend --user no-such-user
     [ "$(nproc)" -lt 2 ] || expect 1 "ouro-proxy: --max-connections: 1 is less than one for each of 2 shards" \
         $listen $backend --max-connections 1 --shards 2
 }
@@ -59,7 +65,7 @@ usage() {
 help=$("$proxy" --help)
 [ $? -eq 0 ] || fail "--help: the exit status is not 0"
 for word in --listen --backend --balance --connect-timeout --idle-timeout --drain-timeout \
-    --max-connections --shards --cpus "divided" "100 ms" SIGUSR1 SIGTERM; do
+    --max-connections --max-per-source --max-rate --user --shards --cpus "divided" "100 ms" SIGUSR1 SIGTERM; do
     grep -qe "$word" <<<"$help" || fail "--help does not mention $word"
 done
 "$proxy" --version | grep -qE '^ouro-proxy [0-9]+\.[0-9]+\.[0-9]+$' || fail "--version"

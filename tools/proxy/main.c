@@ -88,6 +88,16 @@ static int set_limit(struct proxy_config *c)
     return CLI_OK;
 }
 
+static int become_user(const struct ouro_privileges *to)
+{
+    struct ouro_error why;
+
+    if (to->user == NULL || ouro_drop_privileges(to, &why) == 0)
+        return CLI_OK;
+    ouro_on_each_shard(service_close, &app.proxy, "close", NULL);
+    return cli_failed(0, "--user: %s", why.text);
+}
+
 static int proxy_main(void *arg)
 {
     struct proxy *p = arg;
@@ -100,6 +110,8 @@ static int proxy_main(void *arg)
         return CLI_OK; /* a signal came first */
     if (error != 0)
         return cannot_listen(p, error);
+    if (become_user(&p->config.become) != CLI_OK)
+        return CLI_FAILED;
     announce(&p->shard[0]);
     error = ouro_spawn(NULL, end_on_signal, p, 0);
     if (error == 0)
@@ -120,6 +132,9 @@ enum {
     KEY_CONNECT_TIMEOUT,
     KEY_IDLE_TIMEOUT,
     KEY_MAX_CONNECTIONS,
+    KEY_MAX_PER_SOURCE,
+    KEY_MAX_RATE,
+    KEY_USER,
     KEY_DRAIN_TIMEOUT
 };
 
@@ -183,6 +198,15 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case KEY_MAX_CONNECTIONS:
         c->max_connections = cli_number(state, "--max-connections", text, 1, 100000000);
         return 0;
+    case KEY_MAX_PER_SOURCE:
+        c->max_per_source = cli_number(state, "--max-per-source", text, 1, 1000000);
+        return 0;
+    case KEY_MAX_RATE:
+        c->max_rate = cli_number(state, "--max-rate", text, 1, 10000000);
+        return 0;
+    case KEY_USER:
+        c->become = (struct ouro_privileges){.size = sizeof c->become, .user = text};
+        return 0;
     case KEY_DRAIN_TIMEOUT:
         c->drain_timeout_ns = cli_duration_ns(state, "--drain-timeout", text);
         return 0;
@@ -216,6 +240,15 @@ static const struct argp_option options[] = {
      "After SIGTERM, reset what has not ended by itself within T (default: 30s)", 3},
     {"max-connections", KEY_MAX_CONNECTIONS, "N", 0,
      "Above N connections clients wait to be accepted (default: as descriptors allow)", 3},
+    {"max-per-source", KEY_MAX_PER_SOURCE, "N", 0,
+     "Reset clients whose address has N connections already; IPv6 addresses count by their first "
+     "64 "
+     "bits (default: no limit)",
+     3},
+    {"max-rate", KEY_MAX_RATE, "N", 0,
+     "Accept at most N clients a second; the others wait (default: no limit)", 3},
+    {"user", KEY_USER, "USER", 0,
+     "Once the ports are open, become USER, a name or a number, for good (default: stay)", 4},
     CLI_SHARDS_OPTIONS,
     {0}};
 
@@ -224,9 +257,10 @@ static const struct cli_tool tool = {
     .doc =
         "Carries TCP and Unix-socket connections to backends."
         "\v"
-        "Every shard works by itself: the connection limit is divided among them (the remainder "
-        "goes "
-        "to the first ones), and each has its own view of balance and of the backends' state."
+        "Every shard works by itself: limits are divided among them (the remainder goes to the "
+        "first "
+        "ones, none gets less than one), and each has its own view of balance and of the backends' "
+        "state."
         "\n\n"
         "The end of a stream, and a reset, are passed on to the other side. A client for which no "
         "backend is left is reset."

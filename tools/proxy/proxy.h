@@ -5,6 +5,7 @@
  *              └───► struct proxy_shard, one each   owner only
  *                      ├─ listeners             service.c   accepting, the limit, the drain
  *                      ├─ struct backends       backends.c  balance, back-off
+ *                      ├─ struct sources        sources.c   connections of each source
  *                      └─ counters              report.c    copied by their owner when asked for
  *
  * A connection is a fiber (relay.c) with everything it needs in its frame.
@@ -16,11 +17,14 @@
 
 #include "common/cli.h"
 #include "proxy/backends.h"
+#include "proxy/sources.h"
 
 #define PROXY_COUNTERS(X)                                                                          \
     X(accepted, "clients accepted")                                                                \
     X(active, "clients connected now")                                                             \
     X(refused, "clients reset because no backend was left for them")                               \
+    X(over_source, "clients reset because their source had enough connections")                    \
+    X(rate_pauses, "times accepting waited because clients came too fast")                         \
     X(to_backends, "bytes sent to backends")                                                       \
     X(to_clients, "bytes sent to clients")                                                         \
     X(connect_failures, "connects to backends that failed")                                        \
@@ -41,17 +45,23 @@ struct proxy_config {
     uint64_t connect_timeout_ns;
     uint64_t idle_timeout_ns; /* 0: never */
     uint64_t drain_timeout_ns;
-    uint64_t max_connections; /* of all shards together; 0: as descriptors allow */
+    uint64_t max_connections;      /* of all shards together; 0: as descriptors allow */
+    uint64_t max_per_source;       /* the same; 0: no limit */
+    uint64_t max_rate;             /* new connections in a second; the same */
+    struct ouro_privileges become; /* once the listeners are open; user NULL: nobody else */
 };
 
 struct proxy_shard {
     const struct proxy_config *config;
     struct ouro_scope clients; /* every connection of the shard */
     struct backends backends;
+    struct sources sources;
     struct proxy_counters counters;
-    uint64_t limit; /* of counters.active */
+    uint64_t limit;        /* of counters.active */
+    uint64_t turn_ns;      /* between two clients at the highest rate; 0: no limit */
+    uint64_t next_turn_ns; /* up to which clients have used theirs */
     uint64_t drain_until_ns;
-    struct ouro_timer room;  /* ends when a connection does and accepting has paused */
+    struct ouro_timer room; /* ends when a connection does, or time passes, and accepting goes on */
     struct ouro_timer drain; /* ends when draining begins */
     bool draining;
     size_t listeners; /* that are open */

@@ -36,6 +36,7 @@ struct relay {
     struct proxy_shard *shard;
     ouro_conn client;
     ouro_conn server;
+    struct ouro_addr source; /* the client's, where it counts */
     struct backend *backend;
     uint64_t moved_ns; /* when bytes moved last */
     struct ouro_scope scope;
@@ -157,20 +158,22 @@ static int carry(struct relay *r)
 
 /* --- up ---------------------------------------- */
 
-static uint64_t source_of(const struct relay *r)
+/* Asked for only if somebody wants to know: it costs two turns. One that has gone has none. */
+static void find_source(struct relay *r)
 {
-    struct ouro_addr peer;
+    const struct proxy_shard *s = r->shard;
 
-    if (r->shard->config->balance != BALANCE_SOURCE_HASH || ouro_peer_addr(r->client, &peer) != 0)
-        return 0;
-    return ouro_addr_hash(&peer);
+    if (s->config->balance != BALANCE_SOURCE_HASH && s->sources.entry == NULL)
+        return;
+    if (ouro_peer_addr(r->client, &r->source) != 0)
+        r->source = (struct ouro_addr){0};
 }
 
 /* Tries one backend after the other; -EHOSTUNREACH: none is left. */
 static int connect_backend(struct relay *r)
 {
     struct proxy_shard *s = r->shard;
-    uint64_t source = source_of(r);
+    uint64_t source = ouro_addr_hash(&r->source);
     uint32_t tried = 0;
     int error = -EHOSTUNREACH;
 
@@ -207,6 +210,8 @@ static void count_end(const struct relay *r, int error)
         c->aborted++;
     else if (error == -EHOSTUNREACH)
         c->refused++;
+    else if (error == -EDQUOT)
+        c->over_source++;
     else if (r->timed_out)
         c->idle_closed++;
     else if (error != 0)
@@ -231,8 +236,13 @@ static int relay_run(void *arg)
 {
     const struct arrival *a = arg;
     struct relay r = {.shard = a->shard, .client = a->client};
-    int error = connect_backend(&r);
+    bool counting, counted;
+    int error;
 
+    find_source(&r);
+    counting = a->shard->sources.entry != NULL && !a->shard->draining; /* then all are let in */
+    counted = counting && sources_enter(&a->shard->sources, &r.source);
+    error = counted == counting ? connect_backend(&r) : -EDQUOT;
     if (error == 0) {
         r.to_backend = flow_of(&r, r.client, r.server, &a->shard->counters.to_backends);
         r.to_client = flow_of(&r, r.server, r.client, &a->shard->counters.to_clients);
@@ -241,6 +251,8 @@ static int relay_run(void *arg)
         backend_left(r.backend);
     }
     take_down(r.client, &r.to_client);
+    if (counted)
+        sources_leave(&a->shard->sources, &r.source);
     count_end(&r, error);
     return 0;
 }

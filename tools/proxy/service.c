@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One shard's service: a fiber accepts from all listeners, pauses at the limit, and drains.
  *
- *     ACCEPTING ──at the limit──► PAUSED          waits for `room`
+ *     ACCEPTING ──at a limit────► PAUSED          waits for `room`
  *         ▲  └────────────────────── │ ◄┘
- *         └──a connection ended──────┘
+ *         └─a connection or time ended┘
  *         │ service_drain()
  *     STOPPING   no new peers; takes what the accept queues hold, also over the limit
  *         │
@@ -96,17 +96,36 @@ static bool full(const struct proxy_shard *s)
     return s->counters.active >= s->limit;
 }
 
+/* Too many came in the last second. A little is let through at once: a tenth of a second's worth,
+ * so that not every client costs a timer. */
+static bool too_fast(struct proxy_shard *s)
+{
+    uint64_t now = ouro_now_ns();
+
+    if (s->turn_ns == 0)
+        return false;
+    if (s->next_turn_ns < now)
+        s->next_turn_ns = now;
+    return s->next_turn_ns - now > OURO_NSEC_PER_SEC / 10;
+}
+
+static bool paused(struct proxy_shard *s)
+{
+    return full(s) || too_fast(s);
+}
+
 /* Takes what has been accepted, one from each listener in turn, up to the limit. */
 static int take_some(struct proxy_shard *s)
 {
     bool some = true;
     ouro_conn conn;
 
-    while (some && !full(s)) {
+    while (some && !paused(s)) {
         some = false;
-        for (size_t i = 0; i < s->listeners && !full(s); i++) {
+        for (size_t i = 0; i < s->listeners && !paused(s); i++) {
             int error = ouro_accept_take(s->listener[i], &conn);
 
+            s->next_turn_ns += error == 0 ? s->turn_ns : 0;
             if (error == 0)
                 relay_start(s, conn);
             else if (error != -EAGAIN)
@@ -117,15 +136,16 @@ static int take_some(struct proxy_shard *s)
     return 0;
 }
 
-/* Waits for clients; at the limit, for one to leave. */
+/* Waits for clients; at a limit, for one to leave, or for time to pass. */
 static int wait_for_more(struct proxy_shard *s)
 {
     struct ouro_future *futures[CLI_ADDRS_MAX + 1] = {&s->drain.future};
     size_t n = 1;
     int error;
 
-    if (full(s)) {
-        error = ouro_timer_start(&s->room, OURO_FOREVER);
+    if (paused(s)) {
+        s->counters.rate_pauses += !full(s);
+        error = ouro_timer_start(&s->room, full(s) ? OURO_FOREVER : s->next_turn_ns);
         if (error != 0)
             return error;
         futures[n++] = &s->room.future;
@@ -153,15 +173,26 @@ static int accept_clients(struct proxy_shard *s)
 
 /* --- the whole ---------------------------------------- */
 
-static void prepare(struct proxy *p)
+/* This shard's part of what is for all of them: at least one. */
+static uint64_t part_of(uint64_t all, unsigned number, unsigned shards)
+{
+    uint64_t part = all / shards + (number < all % shards);
+
+    return part != 0 || all == 0 ? part : 1;
+}
+
+static int prepare(struct proxy *p)
 {
     struct proxy_shard *s = own(p);
     unsigned number = (unsigned)ouro_current_shard(), shards = ouro_shard_count();
-    uint64_t all = p->config.max_connections;
+    uint64_t rate = part_of(p->config.max_rate, number, shards);
 
     s->config = &p->config;
-    s->limit = all / shards + (number < all % shards);
+    s->limit = part_of(p->config.max_connections, number, shards);
+    s->turn_ns = rate != 0 ? OURO_NSEC_PER_SEC / rate : 0;
     backends_init(&s->backends, &p->config.backends, p->config.balance, number);
+    return sources_init(&s->sources, (uint32_t)part_of(p->config.max_per_source, number, shards),
+                        s->limit);
 }
 
 int service_run(void *arg)
@@ -170,8 +201,9 @@ int service_run(void *arg)
     struct proxy_shard *s = own(p);
     int error;
 
-    prepare(p);
-    error = ouro_scope_enter(&s->clients, 0);
+    error = prepare(p);
+    if (error == 0)
+        error = ouro_scope_enter(&s->clients, 0);
     if (error != 0)
         return error;
     error = accept_clients(s);
@@ -179,6 +211,7 @@ int service_run(void *arg)
     /* Cancels the scope at the deadline, and waits for its end in any case. */
     ouro_await_until(&s->clients.op.future, error == 0 ? s->drain_until_ns : ouro_now_ns());
     ouro_scope_leave(&s->clients);
+    sources_free(&s->sources);
     return error == -ECANCELED ? 0 : error;
 }
 
