@@ -21,34 +21,37 @@ static struct slot *slot_of(struct shard *s, const struct leftover *x)
     return &s->slots.slot[handle_slot(x->id)];
 }
 
-static void describe(int fd, const struct slot *slot, char *text, size_t size)
+/* A socket by its peer, or else where it is; a file by its path. */
+static const char *describe(int fd, const struct slot *slot, char *text, size_t size)
 {
     struct sockaddr_storage ss = {0};
     socklen_t len = sizeof ss;
     struct ouro_addr addr;
+    bool peer;
     char link[32];
     ssize_t n;
 
     snprintf(text, size, "?");
     if (slot->kind == SLOT_CONN) {
-        if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
+        peer = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
+        if ((peer || getsockname(fd, (struct sockaddr *)&ss, &len) == 0) &&
             ouro_addr_from_sockaddr(&addr, (struct sockaddr *)&ss, len) == 0)
             (void)!ouro_addr_format(&addr, text, size);
-        return;
+        return peer ? "connection with" : "socket at";
     }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     n = readlink(link, text, size - 1);
     if (n >= 0)
         text[n] = '\0';
+    return "file";
 }
 
 static void report(const struct shard *s, const struct slot *slot, int fd)
 {
     char text[256];
+    const char *what = describe(fd, slot, text, sizeof text);
 
-    describe(fd, slot, text, sizeof text);
-    notice("shard %u: at stop, still open: %s %s", s->number,
-           slot->kind == SLOT_CONN ? "connection with" : "file", text);
+    notice("shard %u: at stop, still open: %s %s", s->number, what, text);
 }
 
 /* A direct descriptor has a name only as an ordinary one. */

@@ -226,13 +226,50 @@ static void many_descriptors(void **state)
     child_free(&c);
 }
 
+/* Its address is free afterwards, and its file gone. */
+static int datagram_main(void *arg)
+{
+    struct ouro_addr a;
+    ouro_conn c;
+
+    must_be(ouro_addr_parse(&a, "127.0.0.1:0", NULL), 0);
+    must_be(ouro_datagram_bind(&c, &a, NULL), 0);
+    must_be(ouro_datagram_bind(&c, arg, NULL), 0);
+    return 0;
+}
+
+static int leaves_datagrams(void *arg)
+{
+    struct ouro_options o = small_options(1);
+    struct ouro_addr a;
+    char text[64];
+
+    (void)arg;
+    snprintf(text, sizeof text, "unix:stop-report-%d", (int)getpid());
+    must_be(ouro_addr_parse(&a, text, NULL), 0);
+    must_be(ouro_run(&o, datagram_main, &a, NULL), 0);
+    must(access(a.un.sun_path, F_OK) != 0);
+    return 0;
+}
+
+static void datagrams(void **state)
+{
+    struct child c;
+
+    (void)state;
+    in_child(&c, leaves_datagrams, NULL);
+    assert_int_equal(child_exit(&c), 0);
+    assert_non_null(strstr(c.said, "still open: socket at 127.0.0.1:"));
+    assert_non_null(strstr(c.said, "still open: socket at unix:stop-report-"));
+    child_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tasks),
-        cmocka_unit_test(main_function),
-        cmocka_unit_test(descriptors),
-        cmocka_unit_test(many_descriptors),
+        cmocka_unit_test(tasks),       cmocka_unit_test(main_function),
+        cmocka_unit_test(descriptors), cmocka_unit_test(many_descriptors),
+        cmocka_unit_test(datagrams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
