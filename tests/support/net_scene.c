@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/net_scene.h"
 
+#include "shard/shard.h"
+
 #include <signal.h>
 
 const struct scene scenes[] = {
@@ -10,6 +12,7 @@ const struct scene scenes[] = {
     {.name = "zero copy", .main = scene_zero_copy, .forms = 2},
     {.name = "connect", .main = scene_connections, .forms = 2},
     {.name = "accept", .main = scene_accept, .forms = 2},
+    {.name = "starved", .main = scene_starved, .forms = 2},
     {.name = "file", .main = scene_file, .forms = 1},
     {.name = "timers", .main = scene_timers, .forms = 1},
     {.name = "ask", .main = scene_ask, .forms = 2, .asks_names = true},
@@ -39,6 +42,16 @@ struct running {
     struct scene_call call;
 };
 
+/* Spare buffers that nobody gave back. */
+static unsigned spares_out(const struct pool *p)
+{
+    unsigned n = p->spare_fresh;
+
+    for (uint32_t id = p->spare_free; id != POOL_NONE; id = p->buffer[id].next)
+        n--;
+    return n;
+}
+
 static int run_scene(void *arg)
 {
     struct running *r = arg;
@@ -50,6 +63,7 @@ static int run_scene(void *arg)
         if (text[0] != '\0')
             must_fail(__FILE__, __LINE__, text);
         until(pools_whole());
+        must_be(spares_out(&shard_self->pools[0]), 0);
     }
     return value;
 }
@@ -85,6 +99,8 @@ unsigned scene_once(const struct scene *scene, const struct fault *fault, enum e
 
     o.quiet = true;
     o.descriptors = 64;
+    o.buffers = o.buffers_max = SCENE_BUFFERS;
+    o.large_buffers = o.large_buffers_max = SCENE_BUFFERS;
     current = scene;
     current_fault = *fault;
     signal(SIGALRM, out_of_time);

@@ -59,6 +59,9 @@ static inline bool other_side_gave_up(const struct scene_call *c, long result)
         result = (call);                                                                           \
     } while (injected(c, result))
 
+/* Provided buffers of each size that a scene has. */
+#define SCENE_BUFFERS 16
+
 /* Connects, whatever is injected. */
 void scene_connect(const struct scene_call *c, ouro_conn *conn, const struct ouro_addr *to);
 
@@ -69,6 +72,7 @@ int scene_zero_copy(void *arg);
 int scene_ask(void *arg);
 int scene_connections(void *arg);
 int scene_accept(void *arg);
+int scene_starved(void *arg);
 int scene_file(void *arg);
 int scene_timers(void *arg);
 int scene_cancel(void *arg);

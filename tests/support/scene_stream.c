@@ -167,3 +167,41 @@ int scene_zero_copy(void *arg)
     outside_close(&o);
     return 0;
 }
+
+/* --- no buffers ------------------------------------------------------------------------------- */
+
+/* One connection's owner keeps every provided buffer; another one receives all the same, into a
+ * spare one. A source ends with an error that was injected, or goes on. */
+int scene_starved(void *arg)
+{
+    const struct scene_call *c = arg;
+    struct ouro_buf kept[SCENE_BUFFERS] = {0}, one = {0};
+    struct ouro_recv_source greedy, other;
+    struct outside a, b;
+    int n = 1;
+
+    outside_open(&a, c->family);
+    outside_open(&b, c->family);
+    must_be(ouro_recv_source_open(&greedy, a.conn, 2 * SCENE_BUFFERS), 0);
+    for (unsigned i = 0; i < SCENE_BUFFERS && n == 1; i++) {
+        plain_send(a.fd, "a", 1);
+        n = ouro_recv_next(&greedy, &kept[i]);
+        must(n == 1 || injected(c, n));
+    }
+    must_be(ouro_recv_source_open(&other, b.conn, 0), 0);
+    turns(2);
+    for (unsigned i = 0; i < 2 && n == 1; i++) {
+        plain_send(b.fd, "b", 1);
+        n = ouro_recv_next(&other, &one);
+        must(n == 1 ? one.data[0] == 'b' : injected(c, n));
+        ouro_buf_release(&one);
+    }
+    for (unsigned i = 0; i < SCENE_BUFFERS; i++)
+        ouro_buf_release(&kept[i]);
+    turns(2);
+    must_be(ouro_recv_source_close(&greedy), 0);
+    must_be(ouro_recv_source_close(&other), 0);
+    outside_close(&a);
+    outside_close(&b);
+    return 0;
+}
