@@ -3,6 +3,7 @@
 #include "runtime.h"
 #include "shard/op.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,7 @@
 /* Shard 0's; one runtime at a time. */
 static struct signals {
     struct ouro_task task;
-    struct ouro_op read;
-    struct signalfd_siginfo info;
+    struct ouro_op poll;
     struct runtime *runtime;
     struct ouro_signal_wait *waits;
     uint64_t handled; /* what the signalfd delivers */
@@ -68,14 +68,24 @@ static void arrived(struct shard *s, int number)
     }
 }
 
-static void read_start(struct shard *s)
+/* Readiness, and then plain reads: before Linux 6.10 a read of a signalfd in the ring would keep a
+ * worker thread of the kernel. */
+static void poll_start(struct shard *s)
 {
-    struct io_uring_sqe *sqe = op_begin(s, &signals.read, IORING_OP_READ, NULL);
+    struct io_uring_sqe *sqe = op_begin(s, &signals.poll, IORING_OP_POLL_ADD, NULL);
 
     if (sqe == NULL)
         return;
-    io_uring_prep_read(sqe, signals.fd, &signals.info, sizeof signals.info, 0);
-    op_go(&signals.read, sqe, NULL, TAG_OP);
+    io_uring_prep_poll_add(sqe, signals.fd, POLLIN);
+    op_go(&signals.poll, sqe, NULL, TAG_OP);
+}
+
+static void take_all(struct shard *s)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signals.fd, &info, sizeof info) == (ssize_t)sizeof info)
+        arrived(s, (int)info.ssi_signo);
 }
 
 void signals_undo(void)
@@ -91,13 +101,13 @@ static void resume(struct ouro_task *task)
 
     OURO_BEGIN(task);
     for (;;) {
-        read_start(s);
-        OURO_AWAIT(task, &signals.read.future);
-        if (signals.read.future.result == -EINTR)
+        poll_start(s);
+        OURO_AWAIT(task, &signals.poll.future);
+        if (signals.poll.future.result == -EINTR)
             continue;
-        if (signals.read.future.result != (int)sizeof signals.info)
+        if (signals.poll.future.result < 0)
             break; /* cancelled: the runtime ends */
-        arrived(s, (int)signals.info.ssi_signo);
+        take_all(s);
     }
     OURO_BEGIN_END;
     signals_undo();
@@ -120,7 +130,7 @@ int signals_start(struct shard *s, struct runtime *rt)
     for (int n = 1; n <= 64; n++)
         if ((bits & OURO_SIGNAL_BIT(n)) != 0)
             sigaddset(&set, n);
-    signals.fd = signalfd(-1, &set, SFD_CLOEXEC);
+    signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals.fd < 0)
         return -errno;
     signals.handled = bits;
