@@ -38,12 +38,10 @@ find src -name '*.c' -o -name '*.S' | sort |
     { echo "FAILED: compiling the library for AArch64"; exit 1; }
 tools/abi --cc "$cc" || exit 1
 
-parts=("$work"/src_base_*.o "$work"/src_shard_{context_start.S,stack.c,stack_fault.c,wheel.c}.o
-    "$work/src_version.c.o")
-export parts_text="${parts[*]}"
+aarch64-linux-gnu-ar rcs "$work/library.a" "$work"/src_*.o || exit 1
 printf '%s\n' "${tests[@]}" | each '
     $cc $flags_text -DOURO_SOURCE_DIR=\"$PWD\" -Itests/cross -Itests "tests/unit/test_$1.c" \
-        $parts_text -lm -pthread -o "$work/$1" || exit 255
+        "$work/library.a" -lm -pthread -o "$work/$1" || exit 255
     timeout 100 "$emulator" -L /usr/aarch64-linux-gnu "$work/$1" >"$work/$1.log" 2>&1 && exit
     cat "$work/$1.log"
     echo "FAILED on AArch64: unit/$1"
