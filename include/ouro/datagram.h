@@ -102,10 +102,7 @@ struct ouro_send_to {
     struct msghdr header;
     struct iovec part;
     struct ouro_addr to;
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
-    } control;
+    char control[CMSG_SPACE(sizeof(uint16_t))] __attribute__((aligned(8)));
 };
 OURO_API void ouro_send_to_start(struct ouro_send_to *s, ouro_conn conn, const void *buf,
                                  size_t len, const struct ouro_addr *to);
@@ -163,10 +160,7 @@ struct ouro_recv_from {
     struct msghdr header;
     struct iovec part;
     struct ouro_addr from;
-    union {
-        struct cmsghdr align;
-        char bytes[OURO_DATAGRAM_CONTROL_BYTES];
-    } control;
+    char control[OURO_DATAGRAM_CONTROL_BYTES] __attribute__((aligned(8)));
 };
 OURO_API void ouro_recv_from_start(struct ouro_recv_from *r, ouro_conn conn, void *buf, size_t len);
 

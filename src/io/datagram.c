@@ -238,15 +238,15 @@ int ouro_datagram_info(ouro_conn conn, struct ouro_datagram_info *out)
 
 static void ask_segments(struct ouro_send_to *o, uint16_t bytes)
 {
-    struct cmsghdr *c = &o->control.align;
+    struct cmsghdr *c = (struct cmsghdr *)(void *)o->control;
 
-    memset(&o->control, 0, sizeof o->control);
+    memset(o->control, 0, sizeof o->control);
     c->cmsg_level = SOL_UDP;
     c->cmsg_type = UDP_SEGMENT;
     c->cmsg_len = CMSG_LEN(sizeof bytes);
     memcpy(CMSG_DATA(c), &bytes, sizeof bytes);
-    o->header.msg_control = &o->control;
-    o->header.msg_controllen = sizeof o->control.bytes;
+    o->header.msg_control = o->control;
+    o->header.msg_controllen = sizeof o->control;
 }
 
 static bool bad_range(const void *buf, size_t len)
@@ -384,7 +384,7 @@ void ouro_recv_from_start(struct ouro_recv_from *r, ouro_conn conn, void *buf, s
                                 .msg_namelen = sizeof r->from.un,
                                 .msg_iov = &r->part,
                                 .msg_iovlen = 1,
-                                .msg_control = &r->control,
+                                .msg_control = r->control,
                                 .msg_controllen = sizeof r->control};
     io_uring_prep_recvmsg(sqe, 0, &r->header, MSG_TRUNC);
     op_go(&r->op, sqe, slot, TAG_OP);

@@ -7,8 +7,8 @@
 #define HELD_MOST 4096
 
 struct held {
-    struct io_uring_cqe cqe;
     uint64_t due;
+    struct io_uring_cqe cqe; /* the last: it may go on behind itself */
 };
 
 static struct late_options plan;
@@ -100,7 +100,7 @@ static void hold(const struct io_uring_cqe *cqe)
         if (held[i].cqe.user_data == cqe->user_data && held[i].due > due)
             due = held[i].due;
     must(held_n < HELD_MOST);
-    held[held_n++] = (struct held){*cqe, due};
+    held[held_n++] = (struct held){due, *cqe};
 }
 
 static void take_from_below(void)
