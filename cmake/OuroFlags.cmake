@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Languages, warnings and code generation, for everything that is compiled here.
 include(CheckCCompilerFlag)
+include(CheckIncludeFile)
 
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_CXX_STANDARD 17)
@@ -56,6 +57,15 @@ if(OURO_LTO)
         set(OURO_LTO_PARTIAL_LINK -flto=full -fuse-ld=lld)
     endif()
     list(APPEND OURO_LTO_PARTIAL_LINK -O2 -g -fPIC -ffunction-sections -fdata-sections)
+endif()
+
+# Its requests are a few instructions each where it does not look on: not in every build.
+if(OURO_VALGRIND)
+    check_include_file(valgrind/memcheck.h OURO_HAS_VALGRIND)
+    if(NOT OURO_HAS_VALGRIND OR NOT OURO_SANITIZE STREQUAL "none")
+        message(FATAL_ERROR "OURO_VALGRIND needs valgrind's headers, and no sanitizer beside it")
+    endif()
+    add_compile_definitions(OURO_VALGRIND=1)
 endif()
 
 if(OURO_CHECKED)

@@ -69,7 +69,7 @@ static void prepare_thread(const struct worker *w)
     snprintf(name, sizeof name, "%.10s-%u", w->runtime->options.thread_prefix, w->number % 1000);
     prctl(PR_SET_NAME, name);
     /* The kernel may delay a wait's end by this; its 50 µs would be most of a tick of the wheel. */
-    prctl(PR_SET_TIMERSLACK, 1000);
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 }
 
 static int pin(const struct worker *w, char *why, size_t why_bytes)
@@ -255,7 +255,7 @@ static void change_surroundings(struct surroundings *was, const struct ouro_opti
 
     sched_getaffinity(0, sizeof was->affinity, &was->affinity);
     prctl(PR_GET_NAME, was->name);
-    was->slack_ns = prctl(PR_GET_TIMERSLACK);
+    was->slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
     if (!o->leave_signals) {
         sigemptyset(&set);
         for (int n = 1; n <= 64; n++)
@@ -288,7 +288,7 @@ static void restore_surroundings(const struct surroundings *was)
     sched_setaffinity(0, sizeof was->affinity, &was->affinity);
     prctl(PR_SET_NAME, was->name);
     if (was->slack_ns > 0)
-        prctl(PR_SET_TIMERSLACK, was->slack_ns);
+        prctl(PR_SET_TIMERSLACK, was->slack_ns, 0, 0, 0);
     if (was->raised)
         setrlimit(RLIMIT_NOFILE, &was->nofile);
     if (was->masked) {

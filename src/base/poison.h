@@ -4,6 +4,7 @@
 #ifndef BASE_POISON_H
 #define BASE_POISON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -32,6 +33,16 @@
 #if POISON_MEMCHECK
 #include <valgrind/memcheck.h>
 #endif
+
+/* True when somebody looks on. */
+static inline bool poison_is_seen(void)
+{
+#if POISON_MEMCHECK
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return POISON_ASAN;
+#endif
+}
 
 static inline void poison(const void *p, size_t bytes)
 {

@@ -95,7 +95,8 @@ static void pass_message(struct loans *l, const struct ouro_op *op, const struct
 {
     pass_parts(l, op, m->msg_iov, m->msg_iovlen, direction);
     pass(l, op, m->msg_name, m->msg_namelen, direction);
-    pass(l, op, m->msg_control, m->msg_controllen, direction);
+    if (direction == KERNEL_WRITES) /* else it has gaps that nobody initialises */
+        pass(l, op, m->msg_control, m->msg_controllen, direction);
 }
 
 static void pass_sqe(struct loans *l, const struct ouro_op *op, const struct io_uring_sqe *sqe)

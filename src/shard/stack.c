@@ -150,7 +150,7 @@ static struct stack_slab *slab_map(struct stack_pool *pool)
     if (slab == MAP_FAILED)
         return NULL;
     madvise(slab, bytes, MADV_NOHUGEPAGE); /* refused by a kernel without huge pages: as well */
-    if (!CONTEXT_ASAN && !CONTEXT_TSAN) /* which fork, on the stack of what they report */
+    if (!CONTEXT_ASAN && !CONTEXT_TSAN)    /* which fork, on the stack of what they report */
         madvise(slab, bytes, MADV_DONTFORK);
     context_annotate_unused(slab, (char *)slab + bytes);
     *slab = (struct stack_slab){
