@@ -7,7 +7,8 @@ that two revisions of the library can be held against each other exactly.
 Scenarios and fake kernel are the working tree's for both; the library is built from its sources
 with the flags of a release. A figure is the difference between two runs, one of twice as many
 rounds as the other: what happens once drops out. "library" are the instructions of its own files
-and of what it inlines; "all" counts the scenario, the fake kernel and the C library too.
+and of what it inlines from liburing; "all" counts the scenario, the fake kernel and the C library,
+too.
 """
 
 import concurrent.futures
@@ -20,7 +21,7 @@ import tempfile
 from run_process import Failed
 from run_report import table
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.dirname(os.path.realpath(__file__))
 TREE = os.path.dirname(HERE)
 ROUNDS = 9600  # a multiple of 100 and of 16
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE=1", "-DOURO_CHECKED=0", "-DOURO_BUILDING=1", "-O2", "-g",
@@ -44,6 +45,11 @@ def liburing():
         return ["-isystem", os.path.join(own, "include")], [os.path.join(own, "lib", "liburing.a")]
     return (command(["pkg-config", "--cflags", "liburing"]).split(),
             command(["pkg-config", "--libs", "liburing"]).split())
+
+
+def liburing_headers():
+    flags = [flag.removeprefix("-I") for flag in liburing()[0]]
+    return os.path.realpath(flags[-1]) if flags else "/usr/include/liburing"
 
 
 def compiler():
@@ -88,8 +94,7 @@ def count(program, tree, scenario, rounds):
     out = f"{program}.{scenario}.{rounds}"
     command(["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={out}",
              program, scenario, str(rounds)])
-    inside = (os.path.join(tree, "src") + "/", os.path.join(tree, "include") + "/")
-    return count_file(out, inside)
+    return count_file(out, (tree + "/src/", tree + "/include/", liburing_headers()))
 
 
 def per_round(program, tree, scenario):
@@ -118,6 +123,7 @@ def run(options, report):
         raise Failed("valgrind is needed to count instructions")
     failures, rows = 0, []
     with tempfile.TemporaryDirectory(prefix="ouro-instructions-") as directory:
+        directory = os.path.realpath(directory)  # as the debugging information spells it
         trees = [TREE]
         if options.against:
             os.mkdir(os.path.join(directory, "other"))
