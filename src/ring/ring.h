@@ -75,14 +75,19 @@ void ring_destroy(struct ring *r);
 /* Room in the backlog when the SQ is full; NULL: no memory. */
 struct io_uring_sqe *ring_sqe_slow(struct ring *r);
 
-/* An SQE, initialised by liburing except for what the prep helper writes. */
+/* An SQE, initialised by liburing except for what the prep helper writes. Not io_uring_get_sqe():
+ * the kernel moves its head only in this thread's calls, after which sqe_head is the same, and no
+ * ring has large entries or a polling thread. */
 static inline struct io_uring_sqe *ring_sqe(struct ring *r)
 {
-    struct io_uring_sqe *sqe = NULL;
+    struct io_uring_sq *sq = &r->u.sq;
+    struct io_uring_sqe *sqe;
 
-    if (OURO_LIKELY(r->backlog.count == 0))
-        sqe = io_uring_get_sqe(&r->u);
-    return OURO_LIKELY(sqe != NULL) ? sqe : ring_sqe_slow(r);
+    if (OURO_UNLIKELY(r->backlog.count != 0 || sq->sqe_tail - sq->sqe_head == sq->ring_entries))
+        return ring_sqe_slow(r);
+    sqe = &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+    io_uring_initialize_sqe(sqe);
+    return sqe;
 }
 
 /* True when a call into the kernel has something to do besides waiting. */
