@@ -16,11 +16,12 @@
 /* The i-th option; one whose len is 0 is left alone. False: there is none. */
 static bool option_at(const struct ouro_connect *c, unsigned i, struct sockopt *out)
 {
-    bool late = ouro_addr_port(&c->options.source) == 0;
+    bool late;
 
     if (i != 0)
         return sockopt_at(&c->options.socket, ouro_addr_family(&c->addr), i - 1, out);
     /* Binding takes no port then: what is free is decided when the peer is known. */
+    late = ouro_addr_port(&c->options.source) == 0;
     *out = (struct sockopt){.level = IPPROTO_IP,
                             .name = IP_BIND_ADDRESS_NO_PORT,
                             .len = late ? sizeof(int) : 0,
