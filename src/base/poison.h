@@ -26,6 +26,7 @@
 
 #if POISON_ASAN
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #define SEES_POISON __attribute__((no_sanitize("address"))) /* before a function that may look */
 #else
 #define SEES_POISON
@@ -33,6 +34,17 @@
 #if POISON_MEMCHECK
 #include <valgrind/memcheck.h>
 #endif
+
+/* Left behind on purpose, with whatever it points to: that is not lost. */
+static inline void leave_behind(const void *p, size_t bytes)
+{
+#if POISON_ASAN
+    __lsan_register_root_region(p, bytes);
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
 
 /* True when somebody looks on. */
 static inline bool poison_is_seen(void)

@@ -175,11 +175,13 @@ void shard_destroy(struct shard *s)
     fibers_destroy(s);
     free(s->stack_use);
     s->stack_use = NULL;
-    if (!quiet)
-        return; /* the kernel may still write into stacks and buffers: leaked, not freed */
     for (size_t i = 0; i < array_size(s->stacks); i++)
-        if (s->stacks[i].stack_bytes != 0)
+        if (!quiet) /* the kernel may still write into stacks and buffers: leaked, not freed */
+            stack_pool_leave(&s->stacks[i]);
+        else if (s->stacks[i].stack_bytes != 0)
             stack_pool_destroy(&s->stacks[i]);
+    if (!quiet)
+        leave_behind(s, sizeof *s);
 }
 
 bool shard_quiet(const struct shard *s)

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/poison.h"
 #include "stack.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -133,6 +134,13 @@ static void *stack_top(const struct stack_pool *pool, const struct stack_slab *s
     char *end = slab->first + (index + 1) * pool->stride_bytes;
 
     return end - index % STACK_COLOURS * STACK_COLOUR_BYTES;
+}
+
+void stack_pool_leave(struct stack_pool *pool)
+{
+    for (struct stack_slab *slab = load_relaxed(&pool->slabs); slab != NULL; slab = slab->next)
+        for (size_t i = 0; i < slab->carved; i++)
+            leave_behind(stack_limit(pool, stack_top(pool, slab, i)), pool->area_bytes);
 }
 
 /*

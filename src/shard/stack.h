@@ -125,6 +125,9 @@ int stack_pool_init(struct stack_pool *pool, const struct stack_pool_options *op
 /* Unmap everything. No stack may be live, nobody may run on one. */
 void stack_pool_destroy(struct stack_pool *pool);
 
+/* Instead: somebody's frames, or what the kernel still writes, lie in it for good. */
+void stack_pool_leave(struct stack_pool *pool);
+
 /*
  * Look after up to `max` warm stacks: give back what they hold beyond keep_pages and make them
  * cold. One system call each, so for a shard about to sleep. Returns how many there were to do.

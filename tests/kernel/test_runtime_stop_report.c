@@ -11,17 +11,19 @@
 static volatile uint64_t touched;
 static char mule[] = "mule", donkey[] = "donkey", endless[] = "endless";
 
-/* It cannot be cancelled. */
+/* It cannot be cancelled, and what it has on the heap is not lost: its stack stays. */
 static int stubborn(void *arg)
 {
     volatile char frame[256];
+    char *volatile held = malloc(1000);
 
+    must(held != NULL);
     memset((void *)frame, 7, sizeof frame);
     must_be(ouro_task_set_name(arg), 0);
     must_be(ouro_shield_enter(), 0);
     for (;;) {
         (void)ouro_sleep(10 * SEC);
-        touched += (uint64_t)frame[0];
+        touched += (uint64_t)frame[0] + (uint64_t)held[0];
     }
     return 0;
 }
