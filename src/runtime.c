@@ -219,7 +219,7 @@ static void worker_run(struct worker *w)
         stack_fault_watch(former_faults);
         if (faults_on)
             stack_fault_thread_fini();
-        *w->shard->exceptions = outer;
+        exceptions_give(w->shard->exceptions, outer);
     } else if (w->number == 0) {
         signals_undo();
     }

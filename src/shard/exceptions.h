@@ -26,24 +26,33 @@ struct exceptions {
 /* The C++ runtime's; absent in a program that has none. */
 extern struct exceptions *__cxa_get_globals(void) __attribute__((weak));
 
-/* The calling thread's, or `none`. */
-static inline struct exceptions *exceptions_of_thread(struct exceptions *none)
+/* The calling thread's; NULL where there is no C++. */
+static inline struct exceptions *exceptions_of_thread(void)
 {
-    return __cxa_get_globals != NULL ? __cxa_get_globals() : none;
+    return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
 }
 
 static inline bool exceptions_held(const struct exceptions *e)
 {
-    return e->caught != NULL || e->uncaught != 0;
+    return e != NULL && (e->caught != NULL || e->uncaught != 0);
 }
 
 /* Leaves none behind. */
 static inline struct exceptions exceptions_take(struct exceptions *e)
 {
-    struct exceptions held = *e;
+    struct exceptions held = {0};
 
-    *e = (struct exceptions){0};
+    if (e != NULL) {
+        held = *e;
+        *e = (struct exceptions){0};
+    }
     return held;
+}
+
+static inline void exceptions_give(struct exceptions *e, struct exceptions held)
+{
+    if (e != NULL)
+        *e = held;
 }
 
 _Unwind_Reason_Code exceptions_end(int version, _Unwind_Action actions, _Unwind_Exception_Class of,

@@ -231,7 +231,7 @@ void fiber_suspend_holding(struct shard *s, struct fiber *f)
     struct exceptions held = exceptions_take(s->exceptions);
 
     context_switch(&f->context, &s->context, NULL);
-    *s->exceptions = held;
+    exceptions_give(s->exceptions, held);
 }
 
 void fiber_bury(struct shard *s, struct fiber *ended)

@@ -150,7 +150,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     scope_init(&s->root, 0);
     s->root.op.future.shard = (uint8_t)s->number; /* the thread is not a shard yet */
     context_make_thread(&s->context);
-    s->exceptions = exceptions_of_thread(&s->no_exceptions);
+    s->exceptions = exceptions_of_thread();
     error = init_parts(s, place->mesh, why, why_bytes);
     if (error != 0) {
         shard_destroy(s);

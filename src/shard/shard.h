@@ -65,7 +65,7 @@ struct shard {
     uint64_t slice_ticks;
     unsigned number;               /* constant; each start notes it */
     struct context context;        /* of the scheduler, while a fiber runs */
-    struct exceptions *exceptions; /* of the flow that runs on this thread */
+    struct exceptions *exceptions; /* of the flow that runs on this thread; NULL: no C++ here */
     struct ring ring;
     struct wheel wheel;
     struct slots slots;
@@ -74,8 +74,7 @@ struct shard {
     struct ouro_counters counters;
 
     /* set-up, fibers, reports */
-    struct exceptions no_exceptions; /* stays empty, where there is no C++ */
-    struct ouro_task idle_task;      /* owns what is started outside of any task */
+    struct ouro_task idle_task; /* owns what is started outside of any task */
     struct ouro_scope root;
     struct stack_pool stacks[2];
     struct fiber_handles handles;
