@@ -21,7 +21,8 @@
  * receiver whose queue is full blocks its senders: ouro_send_to waits, the sending task alone, and
  * can be cancelled; it hears at once of room at the default peer, and looks for it every
  * millisecond at another address. ouro_send and ouro_sendv do not wait for it: -EAGAIN (the kernel,
- * left to wait, would send an empty datagram instead). Sources: udp(7), unix(7), ip(7), ipv6(7).
+ * left to wait, would send an empty datagram instead). Descriptors that come with a Unix datagram
+ * are dropped: ouro_recv_fds() takes them. Sources: udp(7), unix(7), ip(7), ipv6(7).
  */
 #ifndef OURO_DATAGRAM_H
 #define OURO_DATAGRAM_H

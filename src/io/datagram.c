@@ -335,6 +335,7 @@ static void send_start(struct ouro_send_to *o, ouro_conn conn, struct iovec part
         op_refuse(&o->op, error);
         return;
     }
+    check(slot != NULL);
     o->conn = conn;
     prepare_header(o, part, segment, to);
     if (!slot->nowait) {
@@ -386,6 +387,8 @@ void ouro_recv_from_start(struct ouro_recv_from *r, ouro_conn conn, void *buf, s
                                 .msg_iovlen = 1,
                                 .msg_control = r->control,
                                 .msg_controllen = sizeof r->control};
+    if (slot->nowait) /* it could only be descriptors, which nobody asked for and would close */
+        r->header.msg_controllen = 0;
     io_uring_prep_recvmsg(sqe, 0, &r->header, MSG_TRUNC);
     op_go(&r->op, sqe, slot, TAG_OP);
 }

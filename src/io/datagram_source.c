@@ -4,6 +4,9 @@
  *
  *     │ struct io_uring_recvmsg_out │ name        │ control data │ payload …
  *     0                             16            128            256
+ *
+ * Unix sockets get no room for control data: it could only be descriptors, which nobody asked for
+ * and would close. The name's room is as much larger there.
  */
 #include "io/datagram.h"
 #include "base/addr_rules.h"
@@ -93,12 +96,14 @@ int ouro_datagram_source_open(struct ouro_datagram_source *source, ouro_conn con
 
     if (source == NULL)
         return -EINVAL;
-    *source = (struct ouro_datagram_source){
-        .shape = {.msg_namelen = NAME_BYTES, .msg_controllen = CONTROL_BYTES}};
+    *source = (struct ouro_datagram_source){0};
     op_refuse(&source->recv.op, -EINVAL);
     error = datagram_slot(s, conn, &slot);
     if (error != 0)
         return error;
+    source->shape.msg_controllen = slot->nowait ? 0 : CONTROL_BYTES;
+    source->shape.msg_namelen =
+        NAME_BYTES + CONTROL_BYTES - (socklen_t)source->shape.msg_controllen;
     pool = pool_for(s, datagram_has_gro(slot) ? JOINED_BYTES : max_bytes != 0 ? max_bytes : 1);
     if (pool < 0)
         return pool;

@@ -41,7 +41,7 @@ struct slot {
     uint8_t kind;                /* enum slot_kind */
     bool direct, closing;
     bool gso;    /* the kernel cuts what is sent into datagrams */
-    bool nowait; /* see slot_send_flags() */
+    bool nowait; /* a Unix socket that keeps messages apart: see slot_send_flags() */
 };
 
 struct slots {
