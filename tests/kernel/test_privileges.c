@@ -113,7 +113,7 @@ static int in_another_root(void *arg)
     p.root = arg;
     must_be(ouro_drop_privileges(&p, NULL), 0);
     must_be(access("/etc", F_OK), -1);
-    return 0;
+    _exit(0); /* a search for leaks would need /proc */
 }
 
 static void as_root(int (*fn)(void *arg), void *arg)
