@@ -28,7 +28,8 @@ static int talk(ouro_conn conn, const char *text)
         n = ouro_await_until(&r.op.future, deadline);
         if (n <= 0)
             return (int)n;
-        fwrite(buf, 1, (size_t)n, stdout);
+        if (fwrite(buf, 1, (size_t)n, stdout) != (size_t)n)
+            return -EIO;
     }
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define LANES       4
-#define CHUNK_BYTES (256 * 1024)
+#define CHUNK_BYTES ((size_t)256 * 1024)
 
 struct copy {
     ouro_file from, to;

@@ -66,8 +66,9 @@ static int watch(void *arg)
 
     while (mask >= 0 && (mask = ouro_poll_next(&w->source)) > 0)
         act(w->client, w->fd,
-            (mask & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
-                (mask & POLLOUT ? CURL_CSELECT_OUT : 0) | (mask & POLLERR ? CURL_CSELECT_ERR : 0));
+            ((mask & (POLLIN | POLLHUP)) != 0 ? CURL_CSELECT_IN : 0) |
+                ((mask & POLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
+                ((mask & POLLERR) != 0 ? CURL_CSELECT_ERR : 0));
     ouro_poll_source_close(&w->source);
     if (!w->gone) /* the runtime stops */
         curl_multi_assign(w->client->multi, w->fd, NULL);
@@ -97,8 +98,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 {
     struct client *c = arg;
     struct watch *w = socket_arg;
-    short events =
-        (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
+    short events = (short)(((what & CURL_POLL_IN) != 0 ? POLLIN : 0) |
+                           ((what & CURL_POLL_OUT) != 0 ? POLLOUT : 0));
 
     (void)easy;
     if (w == NULL)

@@ -22,7 +22,7 @@ static int demo(void *arg)
 
     if (ouro_interval_init(&interval, 10 * MS) != 0)
         return 1;
-    for (int i = 0; i < 5 && (error = ouro_interval_tick(&interval)) == 0; i++)
+    for (int i = 0; i < 5 && ouro_interval_tick(&interval) == 0; i++)
         printf("tick %d\n", i + 1);
 
     error = ouro_timer_start(&slow, ouro_after_ns(60 * OURO_NSEC_PER_SEC));

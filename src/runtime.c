@@ -72,16 +72,20 @@ static void prepare_thread(const struct worker *w)
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 }
 
-static int pin(const struct worker *w, char *why, size_t why_bytes)
+static int pin(struct worker *w, char *why, size_t why_bytes)
 {
+    unsigned node;
     cpu_set_t set;
 
     if (w->runtime->options.no_pinning)
         return 0;
     CPU_ZERO(&set);
     CPU_SET(w->runtime->cpu[w->number], &set);
-    if (sched_setaffinity(0, sizeof set, &set) == 0)
+    if (sched_setaffinity(0, sizeof set, &set) == 0) {
+        if (getcpu(NULL, &node) == 0) /* it runs there now */
+            store_relaxed(&w->node, (int32_t)node);
         return 0;
+    }
     snprintf(why, why_bytes, "cannot pin a thread to CPU %u: %s", w->runtime->cpu[w->number],
              strerror(errno));
     return -errno;
@@ -199,7 +203,7 @@ static void worker_run(struct worker *w)
 {
     struct stack_fault_context faults = {.shard = w->number, .task_name = task_name_at};
     const struct stack_fault_context *former_faults = NULL;
-    struct exceptions outer = {0}; /* ouro_run() was called in a catch block, say */
+    struct exceptions outer; /* ouro_run() was called in a catch block, say */
     bool faults_on = false;
 
     w->error = worker_init(w);
@@ -208,6 +212,7 @@ static void worker_run(struct worker *w)
         w->error = w->number == 0 ? signals_start(w->shard, w->runtime) : 0;
     }
     if (report_and_wait(w)) {
+        check(w->shard != NULL);
         outer = exceptions_take(w->shard->exceptions);
         begin_main(w);
         faults.pools[0] = &w->shard->stacks[0];
@@ -330,7 +335,7 @@ static int runtime_init(struct runtime *rt, const struct ouro_options *options)
     if (rt->workers == NULL)
         return refuse(-ENOMEM, "not enough memory for the runtime");
     for (unsigned i = 0; i < rt->n; i++)
-        rt->workers[i] = (struct worker){.runtime = rt, .number = i};
+        rt->workers[i] = (struct worker){.runtime = rt, .number = i, .node = -ENODATA};
     n = mesh_init(&rt->mesh, rt->n);
     if (n != 0) {
         free(rt->workers);

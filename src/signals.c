@@ -99,6 +99,7 @@ static void resume(struct ouro_task *task)
 {
     struct shard *s = shard_self;
 
+    check(s != NULL);
     OURO_BEGIN(task);
     for (;;) {
         poll_start(s);

@@ -121,7 +121,7 @@ bool ouro_promise_kept(const struct ouro_promise *p)
 /* Lets the message come in, whether or not the task is cancelled. */
 static void wait_a_turn(struct shard *s)
 {
-    struct ouro_task *self = fiber_running(s, "ouro_promise_drop");
+    struct ouro_task *self = fiber_required(s, "ouro_promise_drop");
 
     task_push(s, self);
     fiber_suspend(s, self);

@@ -32,7 +32,7 @@ static int format_unix(const struct ouro_addr *addr, char text[OURO_ADDR_STRLEN]
 
     used = snprintf(text, OURO_ADDR_STRLEN, "unix:%s", len > 0 && name[0] == '@' ? "./" : "");
     for (size_t i = 0; i < len; i++)
-        text[used++] = name[i] == '\0' ? '@' : name[i];
+        text[used++] = (char)(name[i] == '\0' ? '@' : name[i]);
     text[used] = '\0';
     return used;
 }

@@ -106,9 +106,12 @@ static void put_before(char text[OURO_ERROR_BYTES], const char *prefix, size_t l
 int ouro_error_add(struct ouro_error *out, int error, const char *doing, const char *object)
 {
     char prefix[PREFIX_MOST];
+    size_t len;
 
-    if (out != NULL)
-        put_before(out->text, prefix, write_prefix(prefix, doing, object));
+    if (out == NULL)
+        return error;
+    len = write_prefix(prefix, doing, object);
+    put_before(out->text, prefix, len);
     return error;
 }
 

@@ -152,8 +152,11 @@ void ouro_link_start(struct ouro_rename *r, ouro_file from_dir, const char *from
 /* Of the link that the handle itself is open on. */
 static int text_of(struct shard *s, struct ouro_readlink *r, ouro_file link)
 {
-    ssize_t n = readlinkat(slots_find(&s->slots, link.id, SLOT_FILE)->fd, "", r->buf, r->size);
+    const struct slot *slot = slots_find(&s->slots, link.id, SLOT_FILE);
+    ssize_t n;
 
+    check(slot != NULL); /* nobody else knows the handle */
+    n = readlinkat(slot->fd, "", r->buf, r->size);
     if (n < 0)
         return errno == ENOENT ? -EINVAL : -errno; /* what it says of anything but a link */
     if ((size_t)n == r->size)

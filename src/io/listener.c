@@ -156,8 +156,12 @@ int ouro_listener_adopt(ouro_listener *out, int fd, const struct ouro_listen_opt
         error = ordinary_set_blocking(fd, true);
     if (error == 0)
         error = begin(s, out, fd, &o, NULL, &bound);
-    if (error == 0)
-        find(*out)->adopted = true;
+    if (error == 0) {
+        struct listener *l = find(*out);
+
+        check(l != NULL);
+        l->adopted = true;
+    }
     return error;
 }
 

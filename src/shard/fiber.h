@@ -81,6 +81,15 @@ static inline struct ouro_task *fiber_running(struct shard *s, const char *what)
     fiber_misused(s, what);
 }
 
+/* For those who can return no error. */
+static inline struct ouro_task *fiber_required(struct shard *s, const char *what)
+{
+    struct ouro_task *t = fiber_running(s, what);
+
+    ensure(t != NULL, "%s was called on shard %u outside of any task", what, s->number);
+    return t;
+}
+
 /* The same as fiber_suspend() with C++ exceptions in its hands. */
 void fiber_suspend_holding(struct shard *s, struct fiber *f);
 

@@ -220,7 +220,7 @@ int ouro_poll_source_close(struct ouro_poll_source *p)
         return -OURO_EOTHERSHARD;
     ouro_poll_source_stop(p);
     if ((p->flags & ENDED) == 0) {
-        self = fiber_running(s, "ouro_poll_source_close");
+        self = fiber_required(s, "ouro_poll_source_close");
         while ((p->flags & ENDED) == 0) {
             p->op.future.waiter = self;
             fiber_wait(s, self);

@@ -449,7 +449,7 @@ int ouro_recv_source_close(struct ouro_recv_source *r)
         return -OURO_EOTHERSHARD;
     ouro_recv_source_stop(r);
     if ((r->flags & ENDED) == 0) {
-        self = fiber_running(s, "ouro_recv_source_close");
+        self = fiber_required(s, "ouro_recv_source_close");
         while ((r->flags & ENDED) == 0) {
             r->op.future.waiter = self;
             fiber_wait(s, self);

@@ -158,7 +158,9 @@ static struct stack_slab *slab_map(struct stack_pool *pool)
     if (slab == MAP_FAILED)
         return NULL;
     madvise(slab, bytes, MADV_NOHUGEPAGE); /* refused by a kernel without huge pages: as well */
-    if (!CONTEXT_ASAN && !CONTEXT_TSAN)    /* which fork, on the stack of what they report */
+    /* Sanitizers fork, on the stack of what they report.
+     * NOLINTNEXTLINE(misc-redundant-expression): without them both macros are 0 */
+    if (!CONTEXT_ASAN && !CONTEXT_TSAN)
         madvise(slab, bytes, MADV_DONTFORK);
     context_annotate_unused(slab, (char *)slab + bytes);
     *slab = (struct stack_slab){

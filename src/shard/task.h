@@ -142,6 +142,7 @@ static inline void op_link(struct ouro_task *t, struct ouro_op *op)
 
 static inline void op_unlink(struct ouro_op *op)
 {
+    check(op->pprev != NULL); /* [TASK-4] */
     *op->pprev = op->next;
     if (op->next != NULL)
         op->next->pprev = op->pprev;

@@ -144,7 +144,7 @@ int child_listening(struct child *c, struct ouro_addr *out, uint64_t timeout_ns)
 
     if (said <= 0)
         return said == 0 ? -ECHILD : said;
-    *strchr(text, '\n') = '\0';
+    text[strcspn(text, "\n")] = '\0';
     if (strncmp(text, announcement, sizeof announcement - 1) != 0)
         return -EPROTO;
     return ouro_addr_parse(out, text + sizeof announcement - 1, NULL);

@@ -56,8 +56,9 @@ static bool same(struct text t, const char *word)
 static struct text field(const struct http_head *head, const char *name)
 {
     size_t from = 0, n = strlen(name);
-    struct text line = next_line(head, &from);
+    struct text line;
 
+    (void)next_line(head, &from); /* the first line is no field */
     while ((line = next_line(head, &from)).n != 0)
         if (line.n > n && line.at[n] == ':' && strncasecmp(line.at, name, n) == 0)
             return trim((struct text){.at = line.at + n + 1, .n = line.n - n - 1});

@@ -22,7 +22,7 @@ struct load_sample {
 
 /* For ouro_on_each_shard(): this shard's part of the connections, until plan.end_ns. What is not
  * answered five seconds after that is given up and counts as an error. */
-int load_run(void *plan);
+int load_run(void *arg);
 
 /* Collects and resets every shard's numbers, into *out. Fiber of shard 0; 0 or -errno. */
 int load_sample(struct load_sample *out);

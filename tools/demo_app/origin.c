@@ -43,7 +43,7 @@ static void fill_body(void)
 
     memcpy(body, welcome, n);
     for (size_t column = 0; n < ORIGIN_BODY_BYTES - 1; n++, column++)
-        body[n] = column % 77 == 76 ? '\n' : "~~~~~o"[column % 77 % 6];
+        body[n] = (char)(column % 77 == 76 ? '\n' : "~~~~~o"[column % 77 % 6]);
     body[n] = '\n';
 }
 

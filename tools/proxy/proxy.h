@@ -70,8 +70,8 @@ struct proxy_shard {
 
 struct proxy {
     struct proxy_config config;
-    struct proxy_shard shard[OURO_MAX_SHARDS];
     struct shard_report *reports; /* of the shards, while a report is made */
+    struct proxy_shard shard[OURO_MAX_SHARDS];
 };
 
 /* --- service.c: functions for ouro_on_each_shard(); arg is the struct proxy

@@ -19,7 +19,7 @@
 
 /* Each has one for the client and one for the backend; listeners, resets and accepting need some.
  */
-#define SPARE (QUEUE_MAX + 256)
+#define SPARE (UINT64_C(256) + QUEUE_MAX)
 
 uint64_t service_room(uint64_t descriptors)
 {
@@ -52,10 +52,11 @@ int service_open(void *arg)
     struct proxy *p = arg;
     struct proxy_shard *s = own(p);
     struct ouro_listen_options o = {.size = sizeof o, .queue_max = QUEUE_MAX};
-    int error = 0;
 
     for (; s->listeners < p->config.listen.count; s->listeners++) {
-        error = ouro_listen(&s->listener[s->listeners], &p->config.listen.addr[s->listeners], &o);
+        int error =
+            ouro_listen(&s->listener[s->listeners], &p->config.listen.addr[s->listeners], &o);
+
         if (error != 0)
             return error;
     }
