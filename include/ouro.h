@@ -22,5 +22,6 @@
 #include <ouro/parse.h>
 #include <ouro/privileges.h>
 #include <ouro/probe.h>
+#include <ouro/topology.h>
 
 #endif

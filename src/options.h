@@ -9,8 +9,8 @@
 int options_take(struct ouro_options *out, const struct ouro_options *in, char *why,
                  size_t why_bytes);
 
-/* Chooses the CPUs of the shards and their number. `cpu` has room for OURO_MAX_SHARDS. >= 1 shards,
- * or -errno with a sentence. */
+/* Chooses the CPUs of the shards and their number (place.c), reading as little of the machine as
+ * the policy needs. `cpu` has room for OURO_MAX_SHARDS. >= 1 shards, or -errno with a sentence. */
 int options_place(const struct ouro_options *o, uint16_t *cpu, char *why, size_t why_bytes);
 
 #endif

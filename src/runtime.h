@@ -35,7 +35,8 @@ struct worker {
     struct shard *shard; /* made by its own thread */
     pthread_t thread;
     unsigned number;
-    int error; /* of its start */
+    _Atomic int32_t node; /* of its CPU; -ENODATA: not known yet, or it is not pinned. Any thread */
+    int error;            /* of its start */
     char why[256];
     enum stop_phase phase;
     bool swept; /* CLOSING: listeners are gone, the rest is being closed */

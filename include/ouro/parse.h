@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Values as people write them on command lines and in configuration: numbers, durations, sizes,
- * CPU lists.
+ * CPUs.
  *
  * These functions need no runtime, keep no state, allocate nothing and may be called on any thread.
  *
@@ -62,6 +62,40 @@ struct ouro_cpulist {
  */
 OURO_API OURO_NODISCARD int ouro_parse_cpulist(struct ouro_cpulist *out, const char *text,
                                                char *err, size_t err_size);
+
+/* Room for the name of a device, with its terminating NUL. */
+#define OURO_DEVICE_BYTES 64
+
+/* Which CPUs, in which order: where k shards are started, they get the first k. */
+enum ouro_cpus_policy {
+    OURO_CPUS_ALL = 0,     /* "all": by number */
+    OURO_CPUS_CORES = 1,   /* "cores": one of each core, fast kinds of core first, by number */
+    OURO_CPUS_SPREAD = 2,  /* "spread": as far apart as can be; SMT siblings last, before them slow
+                              kinds of core; else the package, the node, the L3 cache in turn */
+    OURO_CPUS_COMPACT = 3, /* "compact": as near as can be: SMT siblings, the L3 cache, the node,
+                              the nearest nodes; slow kinds of core last */
+    OURO_CPUS_NODE = 4,    /* "node:1": those of NUMA node 1, spread */
+    OURO_CPUS_NEAR = 5,    /* "near:eth0": those next to that device, spread */
+    OURO_CPUS_LIST = 6,    /* "0-3,8": these, in this order */
+};
+
+struct ouro_cpus {
+    enum ouro_cpus_policy policy;
+    unsigned count;                 /* ALL to COMPACT: how many, as in "spread:8"; 0: every one */
+    unsigned node;                  /* NODE */
+    char device[OURO_DEVICE_BYTES]; /* NEAR */
+    struct ouro_cpulist list;       /* LIST */
+};
+
+/*
+ * CPUs as options.cpus and `--cpus` name them: a list as above, or one of the words in enum
+ * ouro_cpus_policy. "all", "cores", "spread" and "compact" may be followed by how many, from 1 to
+ * OURO_CPULIST_MAX: "spread:8". A device may be written with its directory: near:/dev/nvme0n1 is
+ * near:nvme0n1. Whether the machine has them is not asked; ouro_topology_place() (ouro/topology.h)
+ * does.
+ */
+OURO_API OURO_NODISCARD int ouro_parse_cpus(struct ouro_cpus *out, const char *text, char *err,
+                                            size_t err_size);
 
 OURO_END_DECLS
 

@@ -17,10 +17,14 @@ OURO_BEGIN_DECLS
  * Copied and checked before use; what is out of its bounds is an error that names the field. */
 struct ouro_options {
     size_t size;      /* sizeof(struct ouro_options) of the caller's header */
-    const char *cpus; /* CPU list such as "0-3,8"; NULL: every CPU the thread may run on. One shard
-                         each. A CPU outside of the allowed set is an error. */
-    unsigned shards;  /* how many shards, on the first CPUs of the list. Default: one per CPU. More
-                         than there  are CPUs needs `oversubscribe`. Bounds 1 … OURO_MAX_SHARDS */
+    const char *cpus; /* which CPUs, in which order: a list such as "0-3,8", or "all", "cores",
+                         "spread", "compact", "spread:8" and the like, "node:1", "near:eth0"; enum
+                         ouro_cpus_policy (ouro/parse.h) says what they mean. NULL: "all". Only CPUs
+                         that the thread may run on: one listed that is not is an error */
+    unsigned shards; /* how many shards, on the first of these CPUs. Default: one per CPU; but where
+                        a cgroup's quota (cpu.max) grants less time than that and `cpus` says no
+                        number either, as many as it grants whole or begun CPUs, with a notice.
+                        More than there are CPUs needs `oversubscribe`. 1 … OURO_MAX_SHARDS */
     bool oversubscribe; /* allow more shards than CPUs: they share them round-robin */
     bool no_pinning;    /* do not pin the threads */
     bool leave_signals; /* touch no signal mask or disposition: the embedding program's business */

@@ -241,3 +241,94 @@ int ouro_parse_cpulist(struct ouro_cpulist *out, const char *text, char *err, si
     *out = reader.list;
     return 0;
 }
+
+/* --- CPUs by policy -------------------------------------------------------------------------- */
+
+static const struct cpus_word {
+    const char *name;
+    enum ouro_cpus_policy policy;
+} cpus_words[] = {
+    {"all", OURO_CPUS_ALL},         {"cores", OURO_CPUS_CORES}, {"spread", OURO_CPUS_SPREAD},
+    {"compact", OURO_CPUS_COMPACT}, {"node", OURO_CPUS_NODE},   {"near", OURO_CPUS_NEAR},
+};
+
+static const struct cpus_word *cpus_word(const char *text, size_t n)
+{
+    for (size_t i = 0; i < sizeof cpus_words / sizeof cpus_words[0]; i++)
+        if (strlen(cpus_words[i].name) == n && memcmp(cpus_words[i].name, text, n) == 0)
+            return &cpus_words[i];
+    return NULL;
+}
+
+/* A whole number after the colon. */
+static int cpus_number(const struct parse *in, unsigned *out, const char *text, uint64_t min,
+                       uint64_t max, const char *what)
+{
+    uint64_t value;
+    bool fits;
+    size_t digits = read_digits(text, &value, &fits);
+
+    if (digits == 0 || text[digits] != '\0')
+        return parse_fail(in, -EINVAL, "needs %s after the colon", what);
+    if (!fits || value < min || value > max)
+        return parse_fail(in, -ERANGE, "has %s outside of %" PRIu64 " to %" PRIu64, what, min, max);
+    *out = (unsigned)value;
+    return 0;
+}
+
+static int cpus_device(const struct parse *in, struct ouro_cpus *cpus, const char *name)
+{
+    if (strncmp(name, "/dev/", 5) == 0)
+        name += 5;
+    if (*name == '\0')
+        return parse_fail(in, -EINVAL, "needs a device after the colon, such as eth0");
+    if (strlen(name) >= sizeof cpus->device)
+        return parse_fail(in, -ERANGE, "has a device name of more than %zu bytes",
+                          sizeof cpus->device - 1);
+    memcpy(cpus->device, name, strlen(name) + 1);
+    return 0;
+}
+
+/* `rest` follows the word: "", or a colon and what stands behind it. */
+static int cpus_argument(const struct parse *in, struct ouro_cpus *cpus, const char *rest)
+{
+    const char *argument = *rest == ':' ? rest + 1 : rest;
+
+    switch (cpus->policy) {
+    case OURO_CPUS_NODE:
+        return cpus_number(in, &cpus->node, argument, 0, OURO_CPULIST_MAX - 1, "a node's number");
+    case OURO_CPUS_NEAR:
+        return cpus_device(in, cpus, argument);
+    default:
+        if (*rest == '\0')
+            return 0;
+        return cpus_number(in, &cpus->count, argument, 1, OURO_CPULIST_MAX, "a number of CPUs");
+    }
+}
+
+int ouro_parse_cpus(struct ouro_cpus *out, const char *text, char *err, size_t err_size)
+{
+    const struct parse in = {text, err, err_size};
+    const struct cpus_word *word;
+    struct ouro_cpus cpus = {.policy = OURO_CPUS_LIST};
+    size_t n;
+    int code;
+
+    if (!out || !text)
+        return parse_fail_null(err, err_size);
+    n = strcspn(text, ":");
+    word = cpus_word(text, n);
+    if (word) {
+        cpus.policy = word->policy;
+        code = cpus_argument(&in, &cpus, text + n);
+    } else if (*text >= '0' && *text <= '9') {
+        code = ouro_parse_cpulist(&cpus.list, text, err, err_size);
+    } else {
+        code = parse_fail(&in, -EINVAL,
+                          "is not a list of CPUs such as 0-3,8, nor all, cores, spread, compact, "
+                          "node:N or near:DEVICE");
+    }
+    if (code == 0)
+        *out = cpus;
+    return code;
+}

@@ -49,7 +49,7 @@ usage() {
     usage "--max-connections: 'many' is not a number between 1 and 100000000" \
         $listen $backend --max-connections many
     usage "--shards: '0' is not a number between 1 and 256" $listen $backend --shards 0
-    usage "--cpus: 'x' is not a list of CPUs such as 0-3,8: byte 1 should be a digit" $listen $backend --cpus x
+    usage "--cpus: 'x' is not a list of CPUs such as 0-3,8, nor all, cores, spread, compact, node:N or near:DEVICE" $listen $backend --cpus x
     usage "Too many arguments" $listen $backend more
     usage "unrecognized option '--backends'" $listen --backends 127.0.0.1:1
     usage "--max-per-source: '0' is not a number between 1 and 1000000" \

@@ -24,7 +24,7 @@ static const char tool_mark[] = "run-as-a-tool";
 
 struct settings {
     uint64_t shards, linger_ns, buffer_bytes;
-    struct ouro_cpulist cpus;
+    struct ouro_cpus cpus;
     struct ouro_addr peer;
     struct cli_addrs listen;
     int fail_with;
@@ -90,7 +90,7 @@ static int tool_main(int argc, char **argv)
     if (settings.fail_with >= 0)
         return cli_failed(-settings.fail_with, "cannot listen on %s", "127.0.0.1:80");
     printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %u", settings.shards, settings.linger_ns,
-           settings.buffer_bytes, settings.cpus.count);
+           settings.buffer_bytes, settings.cpus.list.count);
     if (ouro_addr_format(&settings.peer, text, sizeof(text)) > 0)
         printf(" peer %s", text);
     for (size_t i = 0; i < settings.listen.count; i++) {

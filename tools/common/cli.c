@@ -101,11 +101,11 @@ uint64_t cli_size_bytes(struct argp_state *state, const char *option, const char
 }
 
 void cli_cpus(struct argp_state *state, const char *option, const char *text,
-              struct ouro_cpulist *cpus)
+              struct ouro_cpus *cpus)
 {
     char err[OURO_PARSE_ERROR_BYTES];
 
-    if (ouro_parse_cpulist(cpus, text, err, sizeof(err)))
+    if (ouro_parse_cpus(cpus, text, err, sizeof(err)))
         cli_bad_option(state, option, "%s", err);
 }
 

@@ -57,7 +57,7 @@ uint64_t cli_number(struct argp_state *state, const char *option, const char *te
 uint64_t cli_duration_ns(struct argp_state *state, const char *option, const char *text);
 uint64_t cli_size_bytes(struct argp_state *state, const char *option, const char *text);
 void cli_cpus(struct argp_state *state, const char *option, const char *text,
-              struct ouro_cpulist *cpus);
+              struct ouro_cpus *cpus);
 void cli_addr(struct argp_state *state, const char *option, const char *text,
               struct ouro_addr *addr);
 

@@ -47,13 +47,34 @@ static bool read_line(int fd, char *line, size_t n)
     return true;
 }
 
-static _Noreturn void become_proxy(int orders, int said, pid_t parent, const char *listen)
+/* What the command line says about shards, again. */
+static void shard_arguments(char **argv, const struct ouro_options *o)
+{
+    static char shards[16];
+    size_t n = 0;
+
+    if (o->shards != 0) {
+        snprintf(shards, sizeof shards, "%u", o->shards);
+        argv[n++] = (char *)"--shards";
+        argv[n++] = shards;
+    }
+    if (o->cpus != NULL) {
+        argv[n++] = (char *)"--cpus";
+        argv[n++] = (char *)o->cpus;
+    }
+    if (o->oversubscribe)
+        argv[n] = (char *)"--oversubscribe";
+}
+
+static _Noreturn void become_proxy(int orders, int said, pid_t parent, const char *listen,
+                                   const struct ouro_options *o)
 {
     char path[PATH_BYTES] = PROXY, backend[OURO_ADDR_STRLEN + 1];
-    char *argv[] = {(char *)PROXY, (char *)"--listen",        (char *)listen, (char *)"--backend",
-                    backend,       (char *)"--drain-timeout", (char *)"1s",   NULL};
+    char *argv[16] = {(char *)PROXY, (char *)"--listen",        (char *)listen, (char *)"--backend",
+                      backend,       (char *)"--drain-timeout", (char *)"1s"};
     int error;
 
+    shard_arguments(argv + 7, o);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent || !read_line(orders, backend, sizeof backend))
@@ -70,7 +91,7 @@ static _Noreturn void become_proxy(int orders, int said, pid_t parent, const cha
 
 /* --- the parent's side ----------------------------------------------------------------------- */
 
-int child_fork(struct child *c, const char *listen)
+int child_fork(struct child *c, const char *listen, const struct ouro_options *o)
 {
     int orders[2], said[2];
     pid_t parent = getpid();
@@ -88,7 +109,7 @@ int child_fork(struct child *c, const char *listen)
     }
     if (c->pid == 0) {
         close(orders[1]); /* or it would wait for itself */
-        become_proxy(orders[0], said[1], parent, listen);
+        become_proxy(orders[0], said[1], parent, listen, o);
     }
     close(orders[0]);
     close(said[1]);

@@ -21,8 +21,8 @@ struct child {
     int status; /* of wait(2), when reaped */
 };
 
-/* Before ouro_run(). `listen`: the proxy's address. 0 or -errno. */
-int child_fork(struct child *c, const char *listen);
+/* Before ouro_run(). `listen`: the proxy's address; `o`: its shards and CPUs. 0 or -errno. */
+int child_fork(struct child *c, const char *listen, const struct ouro_options *o);
 
 /* Lets it run. 0 or -errno. */
 int child_start(struct child *c, const struct ouro_addr *backend);

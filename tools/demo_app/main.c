@@ -6,7 +6,7 @@
  *           you, with curl   ──►
  */
 #include "child.h"
-#include "common/cli.h"
+#include "common/shards.h"
 #include "load.h"
 #include "origin.h"
 #include "show.h"
@@ -22,16 +22,17 @@
 #define PORT_WANTED      8080
 #define START_TIMEOUT_NS (10 * OURO_NSEC_PER_SEC)
 
-enum { KEY_SECONDS = 's', KEY_CONNECTIONS = 'c', KEY_PORT = 'p', KEY_ONCE = 0x1000 };
+enum { KEY_SECONDS = 's', KEY_CONNECTIONS = 'c', KEY_PORT = 'p', KEY_ONCE = CLI_KEY_TOOL };
 
 static struct {
     unsigned seconds, connections;
     int port; /* -1: PORT_WANTED if it is free */
     bool once;
+    struct ouro_options options; /* of this process; the proxy gets the same CPUs */
     struct child proxy;
     struct load_plan plan;
     struct show_totals totals;
-} app = {.seconds = 5, .connections = 64, .port = -1};
+} app = {.seconds = 5, .connections = 64, .port = -1, .options.size = sizeof app.options};
 
 /* --- the load -------------------------------------------------------------------------------- */
 
@@ -200,6 +201,8 @@ static int demo_main(void *arg)
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
+    if (cli_shards(state, key, text, &app.options))
+        return 0;
     switch (key) {
     case KEY_SECONDS:
         app.seconds = (unsigned)cli_number(state, "--seconds", text, 1, 86400);
@@ -259,6 +262,7 @@ int main(int argc, char **argv)
          1},
         {"once", KEY_ONCE, NULL, 0,
          "End after the load, with exit status 0 only if every request succeeded", 1},
+        CLI_SHARDS_OPTIONS,
         {0}};
     static const struct cli_tool tool = {.name = "ouro-demo",
                                          .doc = "Runs ouro-proxy on every CPU between a load "
@@ -266,7 +270,6 @@ int main(int argc, char **argv)
                                                 "how it goes, and then keeps serving.",
                                          .options = options,
                                          .parser = parse};
-    struct ouro_options o = {.size = sizeof o};
     char listen[32];
     int value = CLI_FAILED, error;
 
@@ -275,11 +278,11 @@ int main(int argc, char **argv)
         app.port = port_is_free(PORT_WANTED) ? PORT_WANTED : 0;
     snprintf(listen, sizeof listen, "127.0.0.1:%d", app.port);
     origin_init();
-    error = child_fork(&app.proxy, listen);
+    error = child_fork(&app.proxy, listen, &app.options);
     if (error != 0)
         return cli_failed(error, "cannot start a child process");
-    o.descriptors = descriptors_for(app.connections);
-    error = ouro_run(&o, demo_main, NULL, &value);
+    app.options.descriptors = descriptors_for(app.connections);
+    error = ouro_run(&app.options, demo_main, NULL, &value);
     child_kill(&app.proxy);
     if (error != 0 && ouro_start_error()[0] != '\0')
         return cli_failed(0, "cannot start: %s", ouro_start_error());
