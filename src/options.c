@@ -3,8 +3,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <ouro/parse.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,75 +180,4 @@ int options_take(struct ouro_options *out, const struct ouro_options *in, char *
         error = check_others(out, why, why_bytes);
     default_descriptors(out);
     return error;
-}
-
-/* --- CPUs ------------------------------------------------------------------------------------ */
-
-static unsigned allowed_cpus(const cpu_set_t *set, uint16_t *cpu)
-{
-    unsigned n = 0;
-
-    for (unsigned c = 0; c < CPU_SETSIZE && n < OURO_MAX_SHARDS; c++)
-        if (CPU_ISSET(c, set))
-            cpu[n++] = (uint16_t)c;
-    return n;
-}
-
-static int listed_cpus(const char *text, const cpu_set_t *set, uint16_t *cpu, char *why,
-                       size_t why_bytes)
-{
-    static __thread struct ouro_cpulist list;
-    char part[160];
-    int error = ouro_parse_cpulist(&list, text, part, sizeof part);
-
-    if (error != 0) {
-        snprintf(why, why_bytes, "options.cpus: %s", part);
-        return error;
-    }
-    if (list.count == 0 || list.count > OURO_MAX_SHARDS) {
-        snprintf(why, why_bytes, "options.cpus = '%.64s' names %u CPUs; 1 to %d are possible", text,
-                 (unsigned)list.count, OURO_MAX_SHARDS);
-        return -EINVAL;
-    }
-    for (unsigned i = 0; i < list.count; i++) {
-        if (list.cpu[i] >= CPU_SETSIZE || !CPU_ISSET(list.cpu[i], set)) {
-            snprintf(
-                why, why_bytes,
-                "options.cpus = '%.64s': this process may not run on CPU %u (offline, or outside "
-                "of its cpuset)",
-                text, list.cpu[i]);
-            return -EINVAL;
-        }
-        cpu[i] = list.cpu[i];
-    }
-    return (int)list.count;
-}
-
-int options_place(const struct ouro_options *o, uint16_t *cpu, char *why, size_t why_bytes)
-{
-    cpu_set_t set;
-    unsigned shards;
-    int n;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0) {
-        n = -errno;
-        snprintf(why, why_bytes, "cannot read the CPU affinity: %s", strerror(-n));
-        return n;
-    }
-    n = o->cpus != NULL ? listed_cpus(o->cpus, &set, cpu, why, why_bytes)
-                        : (int)allowed_cpus(&set, cpu);
-    if (n < 0)
-        return n;
-    shards = o->shards != 0 ? o->shards : (unsigned)n;
-    if (shards > (unsigned)n && !o->oversubscribe) {
-        snprintf(
-            why, why_bytes,
-            "options.shards = %u, but there are only %d CPUs to run on; set options.oversubscribe "
-            "to let them share",
-            shards, n);
-        return -EINVAL;
-    }
-    for (unsigned i = (unsigned)n; i < shards; i++)
-        cpu[i] = cpu[i % (unsigned)n];
-    return (int)shards;
 }
