@@ -16,6 +16,7 @@
  *                  any more. The like: -EHOSTUNREACH, -ENETUNREACH
  *   -ENOENT        Unix: no such path
  *   -ENOTCONN, -EDESTADDRREQ   no address was given and there is no default peer
+ *   -EPROTOTYPE    what is for datagram sockets alone was called on a stream
  *
  * UDP that a receiver has no room for is lost, and counted in its ouro_datagram_info. A Unix
  * receiver whose queue is full blocks its senders: ouro_send_to waits, the sending task alone, and

@@ -156,6 +156,14 @@ int ouro_datagram_bind(ouro_conn *out, const struct ouro_addr *addr,
     return fd < 0 ? fd : begin(s, out, fd, port);
 }
 
+/* A stream would lose what is received with MSG_TRUNC, and its connection to another connect. */
+static bool is_stream(struct shard *s, ouro_conn conn)
+{
+    const struct slot *slot = s != NULL ? slots_find(&s->slots, conn.id, SLOT_CONN) : NULL;
+
+    return slot != NULL && !slot->messages;
+}
+
 void ouro_datagram_connect_start(struct ouro_datagram_connect *c, ouro_conn conn,
                                  const struct ouro_addr *peer)
 {
@@ -165,6 +173,10 @@ void ouro_datagram_connect_start(struct ouro_datagram_connect *c, ouro_conn conn
 
     if (peer != NULL && peer->len > sizeof peer->un) {
         op_refuse(&c->op, -EINVAL);
+        return;
+    }
+    if (is_stream(shard_self, conn)) {
+        op_refuse(&c->op, -EPROTOTYPE);
         return;
     }
     sqe = op_begin_on(shard_self, &c->op, conn.id, SLOT_CONN, IORING_OP_CONNECT, CALLER, &slot);
@@ -188,9 +200,10 @@ void datagram_note(struct slot *slot)
 {
     int domain, type, segment;
 
+    slot->messages = get(slot->fd, SOL_SOCKET, SO_TYPE, &type) && type != SOCK_STREAM;
     slot->gso = get(slot->fd, SOL_UDP, UDP_SEGMENT, &segment);
-    slot->nowait = get(slot->fd, SOL_SOCKET, SO_DOMAIN, &domain) && domain == AF_UNIX &&
-                   get(slot->fd, SOL_SOCKET, SO_TYPE, &type) && type != SOCK_STREAM;
+    slot->nowait =
+        slot->messages && get(slot->fd, SOL_SOCKET, SO_DOMAIN, &domain) && domain == AF_UNIX;
 }
 
 int datagram_slot(struct shard *s, ouro_conn conn, struct slot **out)
@@ -375,6 +388,10 @@ void ouro_recv_from_start(struct ouro_recv_from *r, ouro_conn conn, void *buf, s
 
     if (bad_range(buf, len)) {
         op_refuse(&r->op, -EINVAL);
+        return;
+    }
+    if (is_stream(shard_self, conn)) {
+        op_refuse(&r->op, -EPROTOTYPE);
         return;
     }
     sqe = op_begin_on(shard_self, &r->op, conn.id, SLOT_CONN, IORING_OP_RECVMSG, CALLER, &slot);

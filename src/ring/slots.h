@@ -40,8 +40,9 @@ struct slot {
     int fd;                      /* descriptor, or entry of the direct table */
     uint8_t kind;                /* enum slot_kind */
     bool direct, closing;
-    bool gso;    /* the kernel cuts what is sent into datagrams */
-    bool nowait; /* a Unix socket that keeps messages apart: see slot_send_flags() */
+    bool messages; /* not a stream: keeps what is sent apart */
+    bool gso;      /* the kernel cuts what is sent into datagrams */
+    bool nowait;   /* a Unix socket that keeps messages apart: see slot_send_flags() */
 };
 
 struct slots {

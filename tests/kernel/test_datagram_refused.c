@@ -179,7 +179,7 @@ static int arguments_main(void *arg)
     return 0;
 }
 
-/* A stream is none. */
+/* A stream is none, and comes to no harm: neither its bytes nor its connection are lost. */
 static int stream_main(void *arg)
 {
     struct ouro_datagram_info info = {.size = sizeof info};
@@ -191,6 +191,11 @@ static int stream_main(void *arg)
     must_be(ouro_datagram_info(p.far, &info), -EPROTOTYPE);
     must_be(ouro_datagram_source_open(&source, p.near, 0, 0), -EPROTOTYPE);
     must_be(segments_result(p.near, 8, NULL), -EOPNOTSUPP);
+    must_be(connect_result(p.near, NULL), -EPROTOTYPE);
+    must_be(ouro_send(p.near, "kept", 4), 4);
+    must_be(recv_result(p.far, buf, sizeof buf), -EPROTOTYPE);
+    must_be(ouro_recv(p.far, buf, sizeof buf), 4);
+    must(memcmp(buf, "kept", 4) == 0);
     pair_close(&p);
     return 0;
 }
