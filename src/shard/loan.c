@@ -86,13 +86,15 @@ static void pass(struct loans *l, const struct ouro_op *op, const void *p, size_
 static void pass_parts(struct loans *l, const struct ouro_op *op, const struct iovec *iov, size_t n,
                        enum direction direction)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; iov != NULL && i < n; i++) /* else the kernel says -EFAULT */
         pass(l, op, iov[i].iov_base, iov[i].iov_len, direction);
 }
 
 static void pass_message(struct loans *l, const struct ouro_op *op, const struct msghdr *m,
                          enum direction direction)
 {
+    if (m == NULL)
+        return;
     pass_parts(l, op, m->msg_iov, m->msg_iovlen, direction);
     pass(l, op, m->msg_name, m->msg_namelen, direction);
     if (direction == KERNEL_WRITES) /* else it has gaps that nobody initialises */

@@ -267,7 +267,27 @@ static int more_and_cancelled_main(void *arg)
     return 0;
 }
 
+/* What is wrong with an entry's pointers is the kernel's to say, with and without a sanitizer. */
+static int bad_pointers_main(void *arg)
+{
+    static const uint8_t opcodes[] = {IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_READV,
+                                      IORING_OP_WRITEV};
+    int fd[2];
+
+    (void)arg;
+    must_be(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+    for (size_t i = 0; i < sizeof opcodes; i++) {
+        struct io_uring_sqe sqe = {.opcode = opcodes[i], .fd = fd[0], .len = 1};
+
+        must_be(ouro_op_raw(&sqe, NULL), -EFAULT);
+    }
+    close(fd[0]);
+    close(fd[1]);
+    return 0;
+}
+
 ON_ONE_SHARD(results)
+ON_ONE_SHARD(bad_pointers)
 ON_ONE_SHARD(copied)
 ON_EACH_FAMILY(connection)
 ON_ONE_SHARD(file)
@@ -296,10 +316,17 @@ static void ordinary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results),  cmocka_unit_test(copied), cmocka_unit_test(connection),
-        cmocka_unit_test(file),     cmocka_unit_test(closed), cmocka_unit_test(cancel),
-        cmocka_unit_test(leave),    cmocka_unit_test(more),   cmocka_unit_test(more_and_cancelled),
+        cmocka_unit_test(results),
+        cmocka_unit_test(copied),
+        cmocka_unit_test(connection),
+        cmocka_unit_test(file),
+        cmocka_unit_test(closed),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(leave),
+        cmocka_unit_test(more),
+        cmocka_unit_test(more_and_cancelled),
         cmocka_unit_test(ordinary),
+        cmocka_unit_test(bad_pointers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
