@@ -240,6 +240,10 @@ static int choose(hwloc_topology_t tree, bool devices)
     error |= hwloc_topology_set_all_types_filter(tree, HWLOC_TYPE_FILTER_KEEP_NONE);
     for (size_t i = 0; i < array_size(kept); i++)
         error |= hwloc_topology_set_type_filter(tree, kept[i], HWLOC_TYPE_FILTER_KEEP_ALL);
+    /* A node that is a part of a package hangs in a group; without it, it would be the package's.
+     */
+    error |=
+        hwloc_topology_set_type_filter(tree, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
     for (size_t i = 0; i < array_size(io) && devices; i++)
         error |= hwloc_topology_set_type_filter(tree, io[i], HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     return error;
