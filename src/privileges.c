@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "shard/shard.h"
 
@@ -121,6 +123,17 @@ static int become(const struct identity *id)
 }
 
 /* The kernel keeps these by thread. */
+
+/* With another user they go by themselves, unless PR_SET_KEEPCAPS or the like was set before. */
+static int drop_capabilities(void *arg)
+{
+    struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    (void)arg;
+    return syscall(SYS_capset, &self, none) != 0 ? -errno : 0;
+}
+
 static int bar_gains(void *arg)
 {
     (void)arg;
@@ -172,6 +185,8 @@ int ouro_drop_privileges(const struct ouro_privileges *p, struct ouro_error *why
         error = on_all_threads(empty_bounding_set);
     if (error == 0)
         error = become(&id);
+    if (error == 0)
+        error = on_all_threads(drop_capabilities);
     if (error == 0 && !p->may_gain)
         error = on_all_threads(bar_gains);
     if (error == 0 && came_back(&id))

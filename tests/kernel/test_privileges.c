@@ -116,6 +116,13 @@ static int in_another_root(void *arg)
     _exit(0); /* a search for leaks would need /proc */
 }
 
+/* The program had asked to keep its capabilities. */
+static int keeping_them(void *arg)
+{
+    must_be(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), 0);
+    return arg != NULL ? before_a_run(arg) : during_a_run(NULL);
+}
+
 static void as_root(int (*fn)(void *arg), void *arg)
 {
     struct child c;
@@ -146,6 +153,15 @@ static void before(void **state)
     as_root(before_a_run, &may_gain);
     may_gain = true;
     as_root(before_a_run, &may_gain);
+}
+
+static void kept(void **state)
+{
+    bool may_gain = true;
+
+    need_root(state);
+    as_root(keeping_them, NULL);
+    as_root(keeping_them, &may_gain);
 }
 
 static void root(void **state)
@@ -237,9 +253,8 @@ static void beside_a_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused), cmocka_unit_test(beside_a_runtime),
-        cmocka_unit_test(before),  cmocka_unit_test(running),
-        cmocka_unit_test(root),
+        cmocka_unit_test(refused), cmocka_unit_test(beside_a_runtime), cmocka_unit_test(before),
+        cmocka_unit_test(kept),    cmocka_unit_test(running),          cmocka_unit_test(root),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
