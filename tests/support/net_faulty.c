@@ -133,12 +133,13 @@ static bool may_fail(const struct io_uring_sqe *sqe)
     }
 }
 
-/* A vectored send becomes a plain one of its first part. */
+/* A vectored send becomes a plain one of its first part; not one of a datagram. */
 static void unvector(struct io_uring_sqe *sqe)
 {
     const struct msghdr *m = (const struct msghdr *)(uintptr_t)sqe->addr;
 
-    if (sqe->opcode != IORING_OP_SENDMSG || m->msg_iovlen == 0 || m->msg_iov[0].iov_len < 2)
+    if (sqe->opcode != IORING_OP_SENDMSG || m->msg_iovlen == 0 || m->msg_iov[0].iov_len < 2 ||
+        m->msg_name != NULL)
         return;
     sqe->opcode = IORING_OP_SEND;
     sqe->len = (unsigned)m->msg_iov[0].iov_len;
