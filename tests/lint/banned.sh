@@ -6,6 +6,6 @@
 mapfile -t sources < <(files 'src/*.c' 'src/*.h' 'include/*.h' 'tools/*.c' 'tools/*.h' \
     'examples/*.c')
 forbid 'banned function' \
-    '(?<![\w.>])(strcpy|strncpy|strcat|strncat|sprintf|vsprintf|gets|system|popen|usleep|alloca|__builtin_alloca|strtok|tmpnam|mktemp|atoi|atol|atoll|setjmp|longjmp)\s*\(' \
+    '(?<![\w.>])(strcpy|strncpy|stpcpy|strcat|strncat|sprintf|vsprintf|gets|system|popen|sleep|usleep|alloca|__builtin_alloca|strtok|tmpnam|tempnam|mktemp|atoi|atol|atoll|atof|rand|srand|random|srandom|drand48|localtime|gmtime|ctime|asctime|inet_ntoa|gethostbyname|gethostbyaddr|signal|vfork|setjmp|longjmp|_?_?sigsetjmp|siglongjmp)\s*\(' \
     "${sources[@]}"
 exit "$failed"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Includes point downwards: a file of a layer sees its own and lower layers' headers and the
-# public ones. liburing belongs to src/ring, hwloc and libnuma to src/topo; tools and examples
-# live on the public headers.
+# public ones. liburing belongs to src/ring, hwloc and libnuma to src/topo; tools, examples
+# and the tests that are programs like those (stress) live on the public headers. Unit
+# tests see what can be tested without a task; rings are for the tests' support.
 . "$(dirname "$0")/lib.sh"
 
 # io stands on async, so it is the higher of the two.
@@ -77,4 +78,30 @@ while IFS= read -r file; do
         esac
     done < <(includes_of "$file")
 done < <(files 'include/*.h' 'tools/*.c' 'tools/*.h' 'examples/*.c' 'examples/*.h')
+
+check_test_header()
+{
+    local file=$1 name=$2
+    case $file in
+    tests/stress/*)
+        [[ ! -f src/$name ]] ||
+            finding "$file: \"$name\" is not a public header" ;;
+    tests/unit/*)
+        [[ ! -f src/$name || $name != async/* && $name != io/* ]] ||
+            finding "$file: \"$name\" needs tasks: a test of it belongs to tests/kernel" ;;
+    esac
+}
+
+while IFS= read -r file; do
+    while read -r kind name; do
+        case $kind$name in
+        '<hwloc'* | '<numa'*) finding "$file: <$name> belongs to src/topo alone" ;;
+        '<liburing'*)
+            [[ $file == tests/support/* || $file == tests/fuzz/* ]] ||
+                finding "$file: <$name> is for tests/support" ;;
+        '<'*) ;;
+        *) check_test_header "$file" "$name" ;;
+        esac
+    done < <(includes_of "$file")
+done < <(files 'tests/*.c' 'tests/*.cpp' 'tests/*.h')
 exit "$failed"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What is linked has no memory that is both written and executed, no executable stack, and no code
+# that is patched when it is loaded; no object asks for such a stack by saying nothing.
+. "$(dirname "$0")/lib.sh"
+
+build=${OURO_BUILD:-build/test}
+command -v readelf >/dev/null && [ -d "$build/lib" ] && [ "${OURO_SANITIZE:-none}" = none ] ||
+    exit 77
+
+# Programs and the shared library.
+while IFS= read -r object; do
+    headers=$(readelf -lW "$object" 2>/dev/null) || continue # a script, say
+    grep -q 'GNU_STACK' <<<"$headers" || finding "$object: says nothing of its stack"
+    grep -E 'GNU_STACK.* RWE ' <<<"$headers" >/dev/null && finding "$object: executable stack"
+    grep -E '^ +LOAD .* RWE ' <<<"$headers" >/dev/null && finding "$object: memory to write and execute"
+    readelf -dW "$object" | grep -q TEXTREL && finding "$object: text relocations"
+done < <(find "$build/lib" "$build/bin" -type f \( -name '*.so*' -o -perm -u+x \) 2>/dev/null)
+
+# The archive: each object has the section that says "not executable".
+for archive in "$build"/lib/*.a; do
+    [ -f "$archive" ] || continue
+    readelf -SW "$archive" | awk '
+        /^File: / {name = $2; stack[name] = 0}
+        /\.note\.GNU-stack/ {stack[name] = 1; if ($0 ~ /  X  /) bad[name] = 1}
+        END {for (n in stack) if (!stack[n] || n in bad) {print n ": executable stack"; failed = 1}
+             exit failed}' || failed=1
+done
+exit "$failed"
