@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/check.h"
 #include "topo/topo.h"
 
 /* Two packages of 4 nodes of 4 L3 caches of 4 cores of 2 threads; siblings are 128 apart. */
