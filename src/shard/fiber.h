@@ -29,7 +29,7 @@ struct fiber {
 #define FIBER_BLOCK_BYTES ((sizeof(struct fiber) + 15) & ~(size_t)15)
 
 /* [FIBER-1] The control block leaves the first page to the frames (see the sum in stack.h). */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(OURO_VALGRIND)
+#if !CONTEXT_ASAN && !defined(OURO_VALGRIND)
 _Static_assert(FIBER_BLOCK_BYTES <= 256, "control block of a fiber");
 #endif
 
