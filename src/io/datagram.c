@@ -198,12 +198,13 @@ static bool get(int fd, int level, int name, int *value)
 
 void datagram_note(struct slot *slot)
 {
-    int domain, type, segment;
+    int domain, type = SOCK_STREAM, segment;
 
-    slot->messages = get(slot->fd, SOL_SOCKET, SO_TYPE, &type) && type != SOCK_STREAM;
+    (void)get(slot->fd, SOL_SOCKET, SO_TYPE, &type);
+    slot->messages = type != SOCK_STREAM;
     slot->gso = get(slot->fd, SOL_UDP, UDP_SEGMENT, &segment);
-    slot->nowait =
-        slot->messages && get(slot->fd, SOL_SOCKET, SO_DOMAIN, &domain) && domain == AF_UNIX;
+    slot->local = get(slot->fd, SOL_SOCKET, SO_DOMAIN, &domain) && domain == AF_UNIX;
+    slot->nowait = slot->local && type == SOCK_DGRAM;
 }
 
 int datagram_slot(struct shard *s, ouro_conn conn, struct slot **out)
@@ -404,7 +405,7 @@ void ouro_recv_from_start(struct ouro_recv_from *r, ouro_conn conn, void *buf, s
                                 .msg_iovlen = 1,
                                 .msg_control = r->control,
                                 .msg_controllen = sizeof r->control};
-    if (slot->nowait) /* it could only be descriptors, which nobody asked for and would close */
+    if (slot->local) /* it could only be descriptors, which nobody asked for and would close */
         r->header.msg_controllen = 0;
     io_uring_prep_recvmsg(sqe, 0, &r->header, MSG_TRUNC);
     op_go(&r->op, sqe, slot, TAG_OP);

@@ -101,7 +101,7 @@ int ouro_datagram_source_open(struct ouro_datagram_source *source, ouro_conn con
     error = datagram_slot(s, conn, &slot);
     if (error != 0)
         return error;
-    source->shape.msg_controllen = slot->nowait ? 0 : CONTROL_BYTES;
+    source->shape.msg_controllen = slot->local ? 0 : CONTROL_BYTES;
     source->shape.msg_namelen =
         NAME_BYTES + CONTROL_BYTES - (socklen_t)source->shape.msg_controllen;
     pool = pool_for(s, datagram_has_gro(slot) ? JOINED_BYTES : max_bytes != 0 ? max_bytes : 1);

@@ -42,7 +42,7 @@ static struct slot *open_slot(struct slots *t, uint32_t i, int fd, enum slot_kin
     s->kind = (uint8_t)kind;
     s->direct = direct;
     s->closing = false;
-    s->messages = s->gso = s->nowait = false;
+    s->messages = s->gso = s->local = s->nowait = false;
     t->open[kind]++;
     t->direct_open += direct;
     return s;

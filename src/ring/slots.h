@@ -42,7 +42,8 @@ struct slot {
     bool direct, closing;
     bool messages; /* not a stream: keeps what is sent apart */
     bool gso;      /* the kernel cuts what is sent into datagrams */
-    bool nowait;   /* a Unix socket that keeps messages apart: see slot_send_flags() */
+    bool local;    /* a Unix socket: descriptors may come with messages */
+    bool nowait;   /* see slot_send_flags() */
 };
 
 struct slots {
@@ -101,9 +102,9 @@ static inline int slots_missing(const struct slots *t, uint64_t id)
     return foreign ? -OURO_EOTHERSHARD : -EBADF;
 }
 
-/* For everything that is sent. A Unix socket that keeps messages apart must not wait in the kernel:
- * that finds the receiver's queue full only after it has taken the message in, forgets so, and
- * sends an empty one when there is room. */
+/* For everything that is sent. A Unix datagram socket must not wait in the kernel: that finds the
+ * receiver's queue full only after it has taken the message in, forgets so, and sends an empty one
+ * when there is room. (Sequenced packets wait for room in the sender's buffer alone.) */
 static inline int slot_send_flags(const struct slot *s)
 {
     return MSG_NOSIGNAL | (OURO_UNLIKELY(s->nowait) ? MSG_DONTWAIT : 0);

@@ -166,8 +166,43 @@ static int meddled_main(void *arg)
     return 0;
 }
 
+/* A socket of sequenced packets waits for room like a stream, and keeps the packets whole. */
+static int packets_main(void *arg)
+{
+    static char packet[100] = "whole";
+    struct ouro_send *more = calloc(2, sizeof *more);
+    ouro_conn c;
+    int fd[2], sent = 0;
+
+    (void)arg;
+    must(more != NULL);
+    must_be(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+    must_be(ouro_conn_adopt(&c, fd[0]), 0);
+    for (;; sent++) {
+        ouro_send_start(&more[0], c, packet, sizeof packet);
+        if (ouro_await_for(&more[0].op.future, 20 * MS) == -ETIMEDOUT)
+            break;
+        must_be(ouro_result(&more[0].op.future), sizeof packet);
+    }
+    for (int i = 0; i < 2; i++)
+        ouro_send_start(&more[i], c, packet, sizeof packet);
+    for (int i = 0; i < sent; i++) {
+        must_be(recv(fd[1], in, sizeof in, MSG_TRUNC), sizeof packet);
+        must(strncmp(in, packet, sizeof in) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        must_be(ouro_await(&more[i].op.future), sizeof packet);
+    for (int i = 0; i < 2; i++)
+        must_be(recv(fd[1], in, sizeof in, MSG_TRUNC), sizeof packet);
+    free(more);
+    must_be(ouro_close(c), 0);
+    must_be(close(fd[1]), 0);
+    return 0;
+}
+
 ON_EACH_FAMILY(adopt)
 ON_ONE_SHARD(refuse)
+ON_ONE_SHARD(packets)
 ON_EACH_FAMILY(round_trip)
 ON_EACH_FAMILY(busy)
 ON_EACH_FAMILY(meddled)
@@ -185,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adopt),      cmocka_unit_test(refuse), cmocka_unit_test(give_out),
         cmocka_unit_test(round_trip), cmocka_unit_test(busy),   cmocka_unit_test(meddled),
+        cmocka_unit_test(packets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,8 @@ static ouro_conn bound_socket(struct ouro_addr *addr)
     return c;
 }
 
-/* A datagram "abc" with descriptors. */
-static void send_descriptors(const struct ouro_addr *to)
+/* A message "abc" with descriptors: to an address, or over a connected socket. */
+static void send_descriptors(const struct ouro_addr *to, int over)
 {
     char text[] = "abc";
     struct iovec part = {text, 3};
@@ -26,8 +26,8 @@ static void send_descriptors(const struct ouro_addr *to)
         struct cmsghdr align;
         char bytes[CMSG_SPACE(FDS * sizeof(int))];
     } control = {0};
-    struct msghdr m = {.msg_name = (void *)(uintptr_t)&to->sa,
-                       .msg_namelen = to->len,
+    struct msghdr m = {.msg_name = to != NULL ? (void *)(uintptr_t)&to->sa : NULL,
+                       .msg_namelen = to != NULL ? to->len : 0,
                        .msg_iov = &part,
                        .msg_iovlen = 1,
                        .msg_control = control.bytes,
@@ -42,7 +42,7 @@ static void send_descriptors(const struct ouro_addr *to)
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof fds);
     memcpy(CMSG_DATA(c), fds, sizeof fds);
-    must_be(sendmsg(fd, &m, 0), 3);
+    must_be(sendmsg(over >= 0 ? over : fd, &m, 0), 3);
     must_be(close(fd), 0);
 }
 
@@ -55,7 +55,7 @@ static int one_by_one_main(void *arg)
 
     (void)arg;
     for (int i = 0; i < DATAGRAMS; i++) {
-        send_descriptors(&addr);
+        send_descriptors(&addr, -1);
         must_be(ouro_recv_from(c, in, sizeof in, &from), 3);
         must(memcmp(in, "abc", 3) == 0 && from.len == 0);
         must_be(open_descriptors(), before);
@@ -64,6 +64,28 @@ static int one_by_one_main(void *arg)
     return 0;
 }
 ON_ONE_SHARD(one_by_one)
+
+/* Sequenced packets have neither an address nor a source, and can be received so too. */
+static int packets_main(void *arg)
+{
+    unsigned before;
+    ouro_conn c;
+    char in[8];
+    int fd[2];
+
+    (void)arg;
+    must_be(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+    must_be(ouro_conn_adopt(&c, fd[0]), 0);
+    before = open_descriptors();
+    send_descriptors(NULL, fd[1]);
+    must_be(ouro_recv_from(c, in, sizeof in, NULL), 3);
+    must(memcmp(in, "abc", 3) == 0);
+    must_be(open_descriptors(), before);
+    must_be(ouro_close(c), 0);
+    must_be(close(fd[1]), 0);
+    return 0;
+}
+ON_ONE_SHARD(packets)
 
 /* Some are taken, the rest is dropped by the close. */
 static int source_main(void *arg)
@@ -77,7 +99,7 @@ static int source_main(void *arg)
     (void)arg;
     must_be(ouro_datagram_source_open(&source, c, 0, DATAGRAMS), 0);
     for (int i = 0; i < DATAGRAMS; i++)
-        send_descriptors(&addr);
+        send_descriptors(&addr, -1);
     for (int i = 0; i < DATAGRAMS / 2; i++) {
         must_be(ouro_datagram_next(&source, &d), 3);
         must(memcmp(d.data, "abc", 3) == 0 && d.full_len == 3 && d.from.len == 0);
@@ -95,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_by_one),
+        cmocka_unit_test(packets),
         cmocka_unit_test(source),
     };
 
