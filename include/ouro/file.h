@@ -23,7 +23,9 @@ typedef struct ouro_file {
 #endif
 
 /* Opens `path` (kept until DONE) as open(2) does; O_CLOEXEC is implied. The result is 0 and `file`
- * is set.
+ * is set. For a FIFO it may or may not wait for the other end: the kernel tries without waiting
+ * first when it has the name cached, and what that gives is the result (to write where nobody
+ * reads: -ENXIO). Say O_NONBLOCK, or O_RDWR to need no other end.
  *
  * `dir` is where a relative path begins, as in openat(2): OURO_CWD, or a file opened with
  * O_DIRECTORY or O_PATH. Those (and O_TMPFILE) are ordinary descriptors, since the kernel looks up

@@ -13,8 +13,9 @@ OURO_BEGIN_DECLS
 /* As sendmsg(2) and recvmsg(2). `msg` is copied into m->header; what it points to (parts, name,
  * control buffer) belongs to the operation until DONE. Then m->header has what the kernel wrote:
  * msg_controllen, msg_namelen, msg_flags. A send raises no SIGPIPE; received descriptors are always
- * close-on-exec, and the caller's. -EINVAL: more than 1024 parts; MSG_WAITALL with control data,
- * which an operation that is continued could send or take twice. */
+ * close-on-exec, and the caller's. Over Unix datagram sockets no send waits for room, descriptors'
+ * neither: -EAGAIN, as in ouro/datagram.h. -EINVAL: more than 1024 parts; MSG_WAITALL with control
+ * data, which an operation that is continued could send or take twice. */
 OURO_API void ouro_sendmsg_start(struct ouro_msg *m, ouro_conn conn, const struct msghdr *msg,
                                  int flags);
 OURO_API void ouro_recvmsg_start(struct ouro_msg *m, ouro_conn conn, const struct msghdr *msg,

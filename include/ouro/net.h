@@ -299,7 +299,9 @@ OURO_API int ouro_setsockopt(ouro_conn conn, int level, int option, const void *
                              socklen_t len);
 OURO_API int ouro_getsockopt(ouro_conn conn, int level, int option, void *value, socklen_t *len);
 
-/* Takes over an ordinary connected socket: owned by Ouro from success on. */
+/* Takes over an ordinary socket, connected or of datagrams: owned by Ouro from success on.
+ * O_NONBLOCK is taken from it. Errors: -OURO_ENOSHARD, -EINVAL (NULL), -EBADF, -ENOTSOCK, -EMFILE:
+ * then it is still the caller's. */
 OURO_API OURO_NODISCARD int ouro_conn_adopt(ouro_conn *out, int fd);
 
 /* Gives the connection out as an ordinary descriptor (>= 0, close-on-exec, the caller's) and closes
