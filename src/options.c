@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 #include "base/check.h"
+#include "base/quote.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -122,14 +123,16 @@ static const int unblockable[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
 
 static int check_others(const struct ouro_options *o, char *why, size_t why_bytes)
 {
+    char quoted[QUOTE_BYTES];
+
     if (o->shards > OURO_MAX_SHARDS) {
         snprintf(why, why_bytes, "options.shards = %u is out of its bounds 1 to %d", o->shards,
                  OURO_MAX_SHARDS);
         return -EINVAL;
     }
     if (strlen(o->thread_prefix) > 10) {
-        snprintf(why, why_bytes, "options.thread_prefix = '%.32s' is longer than 10 characters",
-                 o->thread_prefix);
+        snprintf(why, why_bytes, "options.thread_prefix = %s is longer than 10 characters",
+                 quote_text(quoted, o->thread_prefix, strlen(o->thread_prefix)));
         return -EINVAL;
     }
     for (size_t i = 0; i < array_size(unblockable); i++)

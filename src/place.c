@@ -2,10 +2,12 @@
 /* Where the shards go, and where they went. */
 #include "runtime.h"
 #include "base/check.h"
+#include "base/quote.h"
 #include "topo/topo.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- choosing -------------------------------------------------------------------------------- */
 
@@ -40,13 +42,14 @@ static unsigned within_quota(const struct ouro_topology *t, unsigned cpus)
 static int cpus_of(const struct ouro_topology *t, const struct ouro_options *o,
                    const struct ouro_cpus *want, uint16_t *cpu, char *why, size_t why_bytes)
 {
-    char part[224];
+    char part[224], quoted[QUOTE_BYTES];
     int n = topo_place(t, want, cpu, OURO_MAX_SHARDS, part, sizeof part);
 
     if (n < 0 && o->cpus == NULL)
         snprintf(why, why_bytes, "%s", part);
     else if (n < 0)
-        snprintf(why, why_bytes, "options.cpus = '%.64s': %s", o->cpus, part);
+        snprintf(why, why_bytes, "options.cpus = %s: %s",
+                 quote_text(quoted, o->cpus, strlen(o->cpus)), part);
     return n;
 }
 

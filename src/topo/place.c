@@ -2,6 +2,7 @@
 /* From topology and policy to CPUs. */
 #include "topo/topo.h"
 #include "base/check.h"
+#include "base/quote.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,7 +201,9 @@ static int place_node(struct placing *p, char *why, size_t why_bytes)
 
 static int unknown_device(const struct ouro_topology *t, const char *name, char *why, size_t n)
 {
-    int at = snprintf(why, n, "the machine shows no device '%.64s'; it has", name);
+    char quoted[QUOTE_BYTES];
+    int at = snprintf(why, n, "the machine shows no device %s; it has",
+                      quote_text(quoted, name, strlen(name)));
 
     for (unsigned i = 0; i < t->device_count && at < (int)n; i++)
         at += snprintf(why + at, n - (size_t)at, "%s %.64s", i > 0 ? "," : "", t->devices[i].name);
