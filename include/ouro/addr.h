@@ -98,9 +98,10 @@ OURO_API OURO_NODISCARD int ouro_addr_parse(struct ouro_addr *out, const char *t
  * buf may be NULL when size is 0. A buffer of OURO_ADDR_STRLEN is always enough.
  *
  * ouro_addr_parse() reads the text back into an equal address; a scope is written as its number, so
- * that no system call is needed. Three Unix addresses have no such text: an unnamed socket
- * ("unix:"), an abstract name that is empty or holds NUL bytes (shown as '@'), and a path that
- * fills all 108 bytes. A path that begins with '@' is written as the same file's unix:./@….
+ * that no system call is needed. Four Unix addresses have no such text: an unnamed socket
+ * ("unix:"), an abstract name that is empty or holds NUL bytes (shown as '@'), a path that fills
+ * all 108 bytes, and one of more than 105 bytes that begins with '@': a path that does is written
+ * as the same file's unix:./@….
  *
  * Returns -EINVAL when addr is NULL, or buf is NULL and size is not 0; -EAFNOSUPPORT when the
  * family is none of AF_INET, AF_INET6, AF_UNIX (buf is then the empty string).
