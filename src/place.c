@@ -92,9 +92,9 @@ int options_place(const struct ouro_options *o, uint16_t *cpu, char *why, size_t
     t->quota = open_ended(o, &want) ? topo_quota("") : 0;
     n = place_on(t, o, &want, cpu, &cpus, why, why_bytes);
     if (n > 0 && (unsigned)n < cpus && t->quota != 0 && !o->quiet)
-        notice("a cgroup's quota grants the time of %u.%03u CPUs: %d shards, though there are %u "
+        notice("a cgroup's quota grants the time of %u.%03u CPUs: %d shard%s, though there are %u "
                "CPUs; options.shards says otherwise",
-               t->quota / 1000, t->quota % 1000, n, cpus);
+               t->quota / 1000, t->quota % 1000, n, n == 1 ? "" : "s", cpus);
     ouro_topology_free(t);
     return n;
 }
