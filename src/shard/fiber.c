@@ -162,9 +162,7 @@ static void settle_handle(struct shard *s, struct fiber *f, bool joined)
     }
     x = &s->handles.handle[f->handle];
     x->result = f->task.result;
-    x->how = (f->task.flags & TASK_ABORTED) != 0     ? OURO_END_ABORTED
-             : (f->task.flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
-                                                     : OURO_END_RETURNED;
+    x->how = task_how(&f->task);
     zombie_add(s, f->task.scope, f->handle);
 }
 

@@ -32,15 +32,6 @@ int ouro_scope_enter(struct ouro_scope *scope, unsigned flags)
     return 0;
 }
 
-int scope_admits(const struct shard *s, const struct ouro_scope *scope)
-{
-    if (OURO_UNLIKELY(scope->op.pprev == NULL && scope != &s->root))
-        return -EINVAL;
-    if (future_foreign(s, &scope->op.future))
-        return -OURO_EOTHERSHARD;
-    return scope->cancelled ? -ECANCELED : 0;
-}
-
 void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t)
 {
     t->scope = scope;

@@ -47,9 +47,6 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
 {
     struct ouro_join *j, *next;
     struct ouro_scope *scope = t->scope;
-    uint8_t how = (t->flags & TASK_ABORTED) != 0     ? OURO_END_ABORTED
-                  : (t->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
-                                                     : OURO_END_RETURNED;
 
     if (OURO_UNLIKELY(t->ops != NULL)) {
         struct op_left left[REPORTED_OPS];
@@ -58,11 +55,11 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
     }
     t->result = value;
     t->state = OURO_TASK_ENDED;
-    if (s->current == t)
-        s->current = &s->idle_task; /* its memory may go before the next one runs */
+    check(s->current == t);
+    s->current = &s->idle_task; /* its memory may go before the next one runs */
     for (j = t->joins; j != NULL; j = next) {
         next = j->next;
-        j->how = how;
+        j->how = task_how(t);
         j->joined = true;
         j->task = NULL;
         op_complete(s, &j->op, value);
@@ -187,7 +184,7 @@ int ouro_task_join_start(struct ouro_join *join, struct ouro_task *task)
     }
     if (task->state == OURO_TASK_ENDED) {
         join->joined = true;
-        join->how = (task->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED : OURO_END_RETURNED;
+        join->how = task_how(task);
         join->op.future.result = task->result;
         return 0;
     }

@@ -47,6 +47,15 @@ struct call {
     struct ouro_task task;
 };
 
+/* How a task ended: an enum ouro_end. */
+static inline uint8_t task_how(const struct ouro_task *t)
+{
+    return (t->flags & TASK_ABORTED) != 0     ? OURO_END_ABORTED
+           : (t->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
+                                              : OURO_END_RETURNED;
+}
+
+/* Cancelled, and in no shield. (An aborted one does nothing that asks.) */
 static inline bool task_cancelled(const struct ouro_task *t)
 {
     return (t->flags & (TASK_CANCELLED | TASK_SHIELD_MASK)) == TASK_CANCELLED;
@@ -272,12 +281,20 @@ void future_cancel(struct shard *s, struct ouro_future *f);
 
 void task_cancel(struct shard *s, struct ouro_task *t);
 
-/* Takes leave of a task: joins, scope. After it a stackless task's memory is the user's. */
+/* Takes leave of the running task: joins, scope. A stackless one's memory is the user's then. */
 void task_finish(struct shard *s, struct ouro_task *t, int value);
 
 /* Whether a task may be spawned into it: 0, -EINVAL (closed, or never opened), -OURO_EOTHERSHARD,
  * -ECANCELED. */
-int scope_admits(const struct shard *s, const struct ouro_scope *scope);
+static inline int scope_admits(const struct shard *s, const struct ouro_scope *scope)
+{
+    if (OURO_UNLIKELY(scope->op.pprev == NULL && scope != &s->root))
+        return -EINVAL;
+    if (future_foreign(s, &scope->op.future))
+        return -OURO_EOTHERSHARD;
+    return OURO_UNLIKELY(scope->cancelled) ? -ECANCELED : 0;
+}
+
 void task_enter_scope(struct ouro_scope *scope, struct ouro_task *t);
 void scope_child_ended(struct shard *s, struct ouro_scope *scope, struct ouro_task *t);
 void scope_init(struct ouro_scope *scope, unsigned flags);
