@@ -58,7 +58,7 @@ static inline uint8_t task_how(const struct ouro_task *t)
 /* Cancelled, and in no shield. (An aborted one does nothing that asks.) */
 static inline bool task_cancelled(const struct ouro_task *t)
 {
-    return (t->flags & (TASK_CANCELLED | TASK_SHIELD_MASK)) == TASK_CANCELLED;
+    return t->flags == TASK_CANCELLED;
 }
 
 static inline void task_push(struct shard *s, struct ouro_task *t)
