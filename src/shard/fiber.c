@@ -262,8 +262,10 @@ void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
 }
 #endif
 
-_Noreturn void fiber_misused(const struct shard *s, const char *what)
+struct ouro_task *fiber_missing(const struct shard *s, const char *what)
 {
+    if (s->current == &s->idle_task)
+        return NULL;
     fatal("task '%s' on shard %u is stackless and called %s, which only a fiber can wait in; use "
           "OURO_AWAIT",
           s->current->name, s->number, what);

@@ -33,8 +33,9 @@ struct fiber {
 _Static_assert(FIBER_BLOCK_BYTES <= 256, "control block of a fiber");
 #endif
 
-/* Ends the process: a stackless task called a function that only a fiber can wait in. */
-_Noreturn void fiber_misused(const struct shard *s, const char *what);
+/* No fiber runs: NULL outside of any task. A stackless one called a function that only a fiber can
+ * wait in, which ends the process. */
+struct ouro_task *fiber_missing(const struct shard *s, const char *what);
 
 struct fiber_handle {
     uint64_t id;
@@ -56,7 +57,7 @@ static inline struct fiber *fiber_of(struct ouro_task *t)
     return container_of(t, struct fiber, task);
 }
 
-/* A fiber has no resume function: the scheduler switches to it. */
+/* A fiber has no resume function: the scheduler switches to it. (The idle task has one.) */
 static inline bool task_is_fiber(const struct ouro_task *t)
 {
     return t->resume == NULL;
@@ -76,9 +77,7 @@ static inline struct ouro_task *fiber_running(struct shard *s, const char *what)
 {
     struct ouro_task *t = s->current;
 
-    if (OURO_LIKELY(task_is_fiber(t)))
-        return t == &s->idle_task ? NULL : t;
-    fiber_misused(s, what);
+    return OURO_LIKELY(task_is_fiber(t)) ? t : fiber_missing(s, what);
 }
 
 /* For those who can return no error. */

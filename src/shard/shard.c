@@ -131,6 +131,12 @@ static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_
     return error;
 }
 
+/* The idle task is never in the run queue: its function only tells it from a fiber. */
+static void idle_resume(struct ouro_task *task)
+{
+    fatal("task '%s' was resumed", task->name);
+}
+
 int shard_init(struct shard *s, const struct shard_place *place, char *why, size_t why_bytes)
 {
     int error;
@@ -139,7 +145,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     s->number = place->number;
     s->options = place->options;
     s->spin_ns = place->options->spin_ns;
-    s->idle_task.name = "idle";
+    s->idle_task = (struct ouro_task){.resume = idle_resume, .name = "idle"};
     s->current = &s->idle_task;
     s->ready_tail = &s->ready;
     s->parked_tail = &s->parked;
