@@ -125,7 +125,7 @@ static inline bool ring_has_op(const struct ring *r, unsigned op)
 }
 
 /* The name of an opcode, for reports; and whether the runtime uses it: only those have one. */
-const char *ring_op_name(unsigned op);
+__attribute__((const)) const char *ring_op_name(unsigned op);
 bool ring_op_used(unsigned op);
 
 /* A registered ring of provided buffers. `entries` is a power of two up to 32768. */

@@ -159,7 +159,7 @@ static inline void op_unlink(struct ouro_op *op)
 }
 
 /* What a future is, for people: "recv", "timer", "join", … */
-const char *future_name(const struct ouro_future *f);
+__attribute__((pure)) const char *future_name(const struct ouro_future *f);
 
 static inline size_t op_note_index(const struct ouro_op *op)
 {
