@@ -24,7 +24,7 @@ static void deadline_start(struct shard *s, struct ouro_timer *t, struct ouro_ta
     *t = (struct ouro_timer){0};
     if (deadline_ns == OURO_FOREVER)
         return;
-    future_init_on(s->number, &t->future, KIND_TIMER);
+    future_init_on(s, &t->future, KIND_TIMER);
     t->future.opcode = TIMER_DEADLINE;
     t->future.waiter = self;
     wheel_insert(&s->wheel, &t->node, deadline_ns);

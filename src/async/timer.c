@@ -38,7 +38,7 @@ static int timer_begin(struct ouro_timer *timer, uint64_t deadline_ns, const voi
         return timer_refuse(timer, -OURO_ENOSHARD);
     if (task_cancelled(s->current))
         return timer_refuse(timer, -ECANCELED);
-    future_init_on(s->number, &timer->future, KIND_TIMER);
+    future_init_on(s, &timer->future, KIND_TIMER);
     wheel_insert(&s->wheel, &timer->node, deadline_ns);
     if (place != NULL)
         frame_timer_note(s, timer, place);

@@ -145,6 +145,7 @@ int shard_init(struct shard *s, const struct shard_place *place, char *why, size
     s->number = place->number;
     s->options = place->options;
     s->spin_ns = place->options->spin_ns;
+    s->fresh = (struct ouro_future){.state = OURO_PENDING, .shard = (uint8_t)s->number};
     s->idle_task = (struct ouro_task){.resume = idle_resume, .name = "idle"};
     s->current = &s->idle_task;
     s->ready_tail = &s->ready;

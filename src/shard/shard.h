@@ -60,10 +60,11 @@ struct shard {
     struct ouro_task *current; /* running task; the idle one between tasks */
     struct ouro_task *ready;
     struct ouro_task **ready_tail;
+    struct ouro_future fresh; /* constant: what every future begins as, but for its kind */
     uint64_t now_ns;
     uint64_t slice_end_ticks;
     uint64_t slice_ticks;
-    unsigned number;               /* constant; each start notes it */
+    unsigned number;               /* constant */
     struct context context;        /* of the scheduler, while a fiber runs */
     struct exceptions *exceptions; /* of the flow that runs on this thread; NULL: no C++ here */
     struct ring ring;

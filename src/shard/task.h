@@ -89,20 +89,19 @@ static inline void task_wake(struct shard *s, struct ouro_task *t)
         task_push(s, t);
 }
 
-static inline void future_init_on(unsigned shard, struct ouro_future *f, enum future_kind kind)
+static inline void future_init_on(const struct shard *s, struct ouro_future *f,
+                                  enum future_kind kind)
 {
-    f->waiter = NULL;
-    f->result = 0;
-    f->state = OURO_PENDING;
+    *f = s->fresh;
     f->kind = (uint8_t)kind;
-    f->opcode = 0;
-    f->shard = (uint8_t)shard;
 }
 
 /* The same where the shard is not at hand, or there is none: then nobody waits for it. */
 static inline void future_init(struct ouro_future *f, enum future_kind kind)
 {
-    future_init_on(shard_self != NULL ? shard_self->number : 0, f, kind);
+    uint8_t shard = shard_self != NULL ? (uint8_t)shard_self->number : 0;
+
+    *f = (struct ouro_future){.state = OURO_PENDING, .kind = (uint8_t)kind, .shard = shard};
 }
 
 /* What is not DONE is for its own shard only. */
@@ -224,7 +223,7 @@ _Noreturn void task_abandons(const struct shard *s, const struct ouro_task *t,
 static inline void op_init(struct shard *s, struct ouro_op *op, enum future_kind kind,
                            const void *place)
 {
-    future_init_on(s->number, &op->future, kind);
+    future_init_on(s, &op->future, kind);
     op->place = place;
     op->slot = SLOT_NONE;
     op->cqe_flags = 0;
