@@ -26,7 +26,7 @@ static int timer_refuse(struct ouro_timer *t, int error)
 }
 
 /* `place` NULL: it is awaited before its frame is left. */
-static int timer_begin(struct ouro_timer *timer, uint64_t deadline_ns, const void *place)
+static inline int timer_begin(struct ouro_timer *timer, uint64_t deadline_ns, const void *place)
 {
     struct shard *s = shard_self;
 
@@ -62,7 +62,7 @@ void ouro_timer_cancel(struct ouro_timer *timer)
     if (s == NULL || timer == NULL || timer->future.state != OURO_PENDING)
         return;
     future_ensure_own(s, &timer->future, "ouro_timer_cancel");
-    future_cancel(s, &timer->future);
+    timer_cancel(s, timer);
 }
 
 int ouro_sleep_until(uint64_t deadline_ns)

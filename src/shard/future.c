@@ -94,9 +94,7 @@ void future_cancel(struct shard *s, struct ouro_future *f)
         task_cancel(s, &container_of(op, struct call, op)->task);
         break;
     case KIND_TIMER:
-        wheel_cancel(&s->wheel, &container_of(f, struct ouro_timer, future)->node);
-        frame_timer_forget(s, container_of(f, struct ouro_timer, future));
-        future_complete(s, f, -ECANCELED);
+        timer_cancel(s, container_of(f, struct ouro_timer, future));
         break;
     case KIND_JOIN:
         join_cancel(s, container_of(op, struct ouro_join, op));

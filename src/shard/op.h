@@ -7,6 +7,7 @@
 #define SHARD_OP_H
 
 #include <errno.h>
+#include <ouro/timer.h>
 #include "shard/task.h"
 
 enum op_tag {
@@ -136,6 +137,14 @@ static inline bool op_over(struct ouro_op *op)
         return true;
     op->cqe_flags |= CANCEL_OVER;
     return false;
+}
+
+/* Of a pending timer. */
+static inline void timer_cancel(struct shard *s, struct ouro_timer *t)
+{
+    wheel_cancel(&s->wheel, &t->node);
+    frame_timer_forget(s, t);
+    future_complete(s, &t->future, -ECANCELED);
 }
 
 /* Sources, reaped (recv_source.c, accept_source.c). */
