@@ -203,7 +203,10 @@ static void start(struct ouro_connect *c, const struct ouro_addr *addr,
     c->conn.id = 0;
     c->option = 0;
     c->promised = c->direct = c->bound = false;
-    c->options.source = source != NULL ? *source : (struct ouro_addr){0};
+    if (source != NULL)
+        c->options.source = *source;
+    else
+        c->options.source.sa.sa_family = AF_UNSPEC;
     if (error == 0 && has_source(c) && ouro_addr_family(source) != ouro_addr_family(addr))
         error = -EINVAL;
     if (error != 0) {
