@@ -197,6 +197,7 @@ static void worker_loop(struct worker *w)
         shard_submit(w->shard, true);
     }
     mesh_flush(&w->shard->mesh);
+    check(!mesh_outbox_full(&w->shard->mesh)); /* [RUN-3] */
 }
 
 static void worker_run(struct worker *w)

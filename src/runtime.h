@@ -14,10 +14,11 @@
  *            to each: threads end, rings close
  *
  *   [RUN-1] A shard serves its lanes until EXIT: no message is sent to one that has gone.
- *   [RUN-2] Memory that the kernel may still write (a task that did not end, an operation that did
- *           not complete) is leaked and counted, never freed.
  *   [RUN-3] A shard that has STOPPED has sent all that it had to send: it lies in lanes,
  *           which their receivers empty in the turn in which they see EXIT.
+ * Shown by tests alone:
+ *   [RUN-2] Memory that the kernel may still write (a task that did not end, an operation that did
+ *           not complete) is leaked and counted, never freed.
  */
 #ifndef RUNTIME_H
 #define RUNTIME_H

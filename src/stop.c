@@ -14,6 +14,18 @@ static struct worker *self(struct shard *s)
     return worker_self;
 }
 
+/* The drawing in runtime.h. */
+static void enter_phase(struct worker *w, enum stop_phase phase)
+{
+    static const unsigned from[] = {[DRAINING] = 1u << RUNNING,
+                                    [CLOSING] = 1u << DRAINING,
+                                    [STOPPED] = 1u << DRAINING | 1u << CLOSING,
+                                    [EXITING] = 1u << STOPPED};
+
+    check((from[phase] >> w->phase & 1) != 0);
+    w->phase = phase;
+}
+
 static void set_deadline(struct worker *w, uint64_t after_ns)
 {
     struct shard *s = w->shard;
@@ -32,7 +44,7 @@ static void receive_stop(struct shard *s, struct mesh_message *message)
     (void)message;
     if (w->phase != RUNNING)
         return;
-    w->phase = DRAINING;
+    enter_phase(w, DRAINING);
     set_deadline(w, w->runtime->options.drain_deadline_ns);
     scope_cancel(s, &s->root);
 }
@@ -49,7 +61,7 @@ static void receive_abandon(struct shard *s, struct mesh_message *message)
 static void receive_exit(struct shard *s, struct mesh_message *message)
 {
     (void)message;
-    self(s)->phase = EXITING;
+    enter_phase(self(s), EXITING);
 }
 
 /* Shard 0. */
@@ -85,6 +97,7 @@ static void receive_stopped(struct shard *s, struct mesh_message *message)
 
 void runtime_exit(struct runtime *rt)
 {
+    check(rt->stopped == rt->n); /* [RUN-1] */
     send_to_all(rt, offsetof(struct worker, exit));
 }
 
@@ -220,7 +233,7 @@ static void close_leftovers(struct worker *w)
 static void announce(struct worker *w)
 {
     w->stop.receive = receive_stopped; /* its own message is free again */
-    w->phase = STOPPED;
+    enter_phase(w, STOPPED);
     wheel_cancel(&w->shard->wheel, &w->deadline.node);
     mesh_send(&w->shard->mesh, 0, &w->stop);
 }
@@ -245,7 +258,7 @@ void stop_step(struct worker *w)
     bool late = clock_now_ns() >= w->deadline_ns;
 
     if (w->phase == DRAINING && s->root.live == 0 && s->ready == NULL) {
-        w->phase = CLOSING;
+        enter_phase(w, CLOSING);
         close_leftovers(w);
     }
     if (w->phase == CLOSING && s->slots.open[SLOT_LISTENER] == 0 && !w->swept) {

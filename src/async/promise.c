@@ -21,7 +21,8 @@ int promise_claim(struct ouro_promise *p)
 
 void promise_unclaim(struct ouro_promise *p)
 {
-    store_release(state_of(p), PROMISE_OPEN); /* pairs with the exchanges of others */
+    check(load_relaxed(state_of(p)) == PROMISE_ON_ITS_WAY); /* [PROMISE-1] */
+    store_release(state_of(p), PROMISE_OPEN);               /* pairs with the exchanges of others */
 }
 
 /* Nobody waits for it any more: the tasks run later. */
@@ -38,6 +39,7 @@ static void wake_all(struct shard *s, struct ouro_promise *p, int result, bool k
 
 static void keep(struct shard *s, struct ouro_promise *p)
 {
+    check(load_relaxed(state_of(p)) == PROMISE_ON_ITS_WAY); /* [PROMISE-1] */
     store_relaxed(state_of(p), PROMISE_KEPT); /* read by the owner; others only find it not OPEN */
     wake_all(s, p, p->result, true);
 }

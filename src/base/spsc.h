@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/atomic.h"
+#include "base/check.h"
 #include "base/limits.h"
 
 #define CACHE_LINE 64
@@ -37,6 +38,7 @@ static inline bool spsc_push(struct spsc *q, void *p)
         if (tail - q->head_seen == LANE_MESSAGES)
             return false;
     }
+    check(tail - q->head_seen < LANE_MESSAGES); /* [SPSC-1], [SPSC-2] */
     q->cell[tail % LANE_MESSAGES] = p;
     store_release(&q->tail, tail + 1); /* pairs with the acquire in spsc_pop() */
     return true;
@@ -53,6 +55,7 @@ static inline void *spsc_pop(struct spsc *q)
         if (head == q->tail_seen)
             return NULL;
     }
+    check(q->tail_seen - head <= LANE_MESSAGES); /* [SPSC-1], [SPSC-2] */
     p = q->cell[head % LANE_MESSAGES];
     store_release(&q->head, head + 1); /* pairs with the acquire in spsc_push() */
     return p;

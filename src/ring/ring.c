@@ -212,6 +212,8 @@ static void backlog_move(struct ring *r)
         b->head = (b->head + 1) & (b->capacity - 1);
         b->count--;
     }
+    /* [RING-1]: what starts next finds the backlog, or room behind all that came before. */
+    check(b->count == 0 || r->u.sq.sqe_tail - r->u.sq.sqe_head == r->u.sq.ring_entries);
 }
 
 /* One call. Returns what the kernel took, or -errno. */
@@ -238,6 +240,7 @@ static int enter_once(struct ring *r, uint64_t timeout_ns)
     r->enters++;
     /* Acquire: pairs with the kernel's release of the head; SQEs before it may be written anew. */
     moved = shared_load_acquire(sq->khead) - sq->sqe_head;
+    check(moved <= sq->sqe_tail - sq->sqe_head); /* [RING-4] */
     sq->sqe_head += moved;
     r->submitted += moved;
     return n < 0 && moved == 0 ? n : (int)moved;

@@ -10,9 +10,10 @@
  *   [RING-1] SQEs reach the kernel in the order of ring_sqe(): while the backlog holds one, new
  * ones go behind it. So a cancellation never overtakes what it cancels, and never meets an
  *            operation started after it at the same address.
+ *   [RING-4] Nothing is lost: what the kernel did not take stays in the SQ for the next turn.
+ * Shown by tests alone:
  *   [RING-2] ring_sqe() fails only when the backlog cannot grow (no memory).
  *   [RING-3] At most one io_uring_enter per ring_enter(), except to hand over a backlog.
- *   [RING-4] Nothing is lost: what the kernel did not take stays in the SQ for the next turn.
  * One thread owns a ring: the one that made it.
  */
 #ifndef RING_RING_H

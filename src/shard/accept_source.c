@@ -14,6 +14,16 @@ static bool direct(const struct shard *s)
     return s->ring.caps.direct_sockets;
 }
 
+/* What its parts say, whenever nobody works on it. */
+static void assert_state(const struct accept_source *a)
+{
+    check((a->ready.state == OURO_DONE) == (a->queued != 0 || a->error != 0)); /* [ACCEPT-1] */
+    check(a->armed || a->stopped || a->paused || a->error != 0 ||
+          wheel_node_pending(&a->pause.node) || a->task.state == OURO_TASK_READY); /* [ACCEPT-3] */
+    check(a->armed == (a->op.pprev != NULL));
+    (void)a;
+}
+
 static void fail(struct shard *s, struct accept_source *a, int error)
 {
     a->error = error;
@@ -102,6 +112,7 @@ static void resume(struct ouro_task *task)
     task->state = OURO_TASK_WAITING;
     if (!a->stopped && !a->armed)
         arm(shard_self, a);
+    assert_state(a);
 }
 
 void accept_source_start(struct shard *s, struct accept_source *a)
@@ -184,7 +195,10 @@ static void ended(struct shard *s, struct accept_source *a, int result)
 
 void accept_source_over(struct shard *s, struct ouro_op *op)
 {
-    ended(s, container_of(op, struct accept_source, op), op->future.result);
+    struct accept_source *a = container_of(op, struct accept_source, op);
+
+    ended(s, a, op->future.result);
+    assert_state(a);
 }
 
 void accept_source_complete(struct shard *s, struct ouro_op *op, int result, unsigned flags)
@@ -204,11 +218,12 @@ void accept_source_complete(struct shard *s, struct ouro_op *op, int result, uns
         if (result == -EBADF || result == -EINVAL || result == -ENOTSOCK || result == -EOPNOTSUPP)
             fail(s, a, result);
     }
-    if (more)
-        return;
-    op->future.result = result;
-    if (op_over(op))
-        ended(s, a, result);
+    if (!more) {
+        op->future.result = result;
+        if (op_over(op))
+            ended(s, a, result);
+    }
+    assert_state(a);
 }
 
 int accept_source_take(struct shard *s, struct accept_source *a, uint64_t *id)
@@ -228,5 +243,6 @@ int accept_source_take(struct shard *s, struct accept_source *a, uint64_t *id)
         if (!a->armed && !a->stopped)
             arm(s, a);
     }
+    assert_state(a);
     return 0;
 }

@@ -3,9 +3,12 @@
  * however many one burst brings, none is lost and nothing is allocated.
  *
  *   [ACCEPT-1] `ready` is DONE exactly while a connection is queued or accepting has failed for
- * good. [ACCEPT-2] Every direct descriptor the kernel reports is queued; closing the source closes
- * what is left. [ACCEPT-3] The operation is in the kernel, or the source is stopped, paused (queue
- * full), waiting for its timer, or failed.
+ *              good.
+ *   [ACCEPT-3] The operation is in the kernel, or the source is stopped, paused (queue full),
+ *              waiting for its timer, or failed.
+ * Shown by tests alone:
+ *   [ACCEPT-2] Every direct descriptor the kernel reports is queued; closing the source closes
+ *              what is left.
  */
 #ifndef SHARD_ACCEPT_SOURCE_H
 #define SHARD_ACCEPT_SOURCE_H

@@ -43,6 +43,7 @@ static bool state_fits(const struct ouro_op *op)
 static void audit_op(struct audit *a, const struct ouro_op *op)
 {
     must_hold(state_fits(op), "TASK-4");
+    must_hold(op->future.state != OURO_DONE || op->future.waiter == NULL, "TASK-3");
     if (op->slot != SLOT_NONE) {
         must_hold(a->s->slots.slot[op->slot].kind != SLOT_FREE, "SLOT-1");
         a->held++;
@@ -116,6 +117,15 @@ static void audit_pool(const struct audit *a, const struct pool *p)
     must_hold(p->live <= p->max && p->max <= p->entries, "POOL-3");
 }
 
+static void audit_stacks(const struct audit *a, const struct stack_pool *p)
+{
+    size_t warm = p->warm_max - p->warm_room;
+
+    must_hold(p->warm_room <= p->warm_max, "STACK-5");
+    must_hold(p->counters.live + warm <= p->counters.carved, "STACK-4");
+    must_hold(p->counters.carved <= p->max_stacks, "STACK-4");
+}
+
 static void audit_mesh(const struct audit *a)
 {
     const struct mesh_end *e = &a->s->mesh;
@@ -139,5 +149,7 @@ void shard_audit(struct shard *s)
     audit_slots(a);
     for (size_t i = 0; i < array_size(s->pools); i++)
         audit_pool(a, &s->pools[i]);
+    for (size_t i = 0; i < array_size(s->stacks); i++)
+        audit_stacks(a, &s->stacks[i]);
     audit_mesh(a);
 }

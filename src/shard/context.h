@@ -17,7 +17,7 @@
  * whose return is never executed would also leave a stale entry behind for the next real
  * return; the inline form makes none.
  *
- * What is kept across a switch, and what is not:
+ * What is kept across a switch, and what is not. Shown by tests alone:
  *   [CTX-1] every register that the ABI says survives a call survives a switch; so does
  *           everything else the compiler believes to be live.
  *   [CTX-2] the floating point control words (x87 CW, MXCSR, FPCR) belong to the thread, not to

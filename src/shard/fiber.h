@@ -115,6 +115,7 @@ static inline __attribute__((always_inline)) void fiber_suspend(struct shard *s,
 static inline __attribute__((always_inline)) void fiber_wait(struct shard *s,
                                                              struct ouro_task *self)
 {
+    check(self->state == OURO_TASK_RUNNING);
     self->state = OURO_TASK_WAITING;
     fiber_suspend(s, self);
 }

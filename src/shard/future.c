@@ -45,6 +45,7 @@ void promise_forget(struct shard *s, struct ouro_promise_wait *w)
 {
     struct ouro_promise *p = w->promise;
 
+    /* [PROMISE-2] */
     ensure(p->first != NULL && p->first->promise == p && p->first->pprev == &p->first,
            "on shard %u a promise was overwritten while tasks wait for it; drop it, or declare it "
            "with OURO_PROMISE",

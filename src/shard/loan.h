@@ -3,6 +3,7 @@
  * one word of the operation. Where AddressSanitizer or memcheck looks on, whoever touches it
  * meanwhile is told at once, and so is who frees it; other builds have none of this.
  *
+ * Shown by tests alone:
  *   [LOAN-1] What is lent follows from the SQE (loan.c), for every operation alike: no start can
  *            forget it.
  *   [LOAN-2] Of the operation only `place` is lent: the rest is read by inline waits, and linked.

@@ -200,6 +200,7 @@ static struct mesh_message *inbox_pop(struct mesh_inbox *b)
         if (next == NULL)
             return NULL;
     }
+    check(load_relaxed(&b->count) != 0); /* [MESH-4]: what is in it was counted before */
     b->first = next;
     fetch_sub_relaxed(&b->count, 1);
     return first;

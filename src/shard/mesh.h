@@ -23,10 +23,11 @@
  *
  * Invariants
  *   [MESH-1] A message is in one place: its sender's, an outbox, a lane or an inbox.
+ *   [MESH-4] The inbox holds at most INBOX_MESSAGES messages; a thread that finds it full gets
+ *            -EAGAIN.
+ * Shown by tests alone:
  *   [MESH-2] Messages from one shard to another are received in the order in which they were sent.
  *   [MESH-3] A full lane makes messages wait in the sender's outbox; sending never fails.
- *   [MESH-4] The inbox holds at most INBOX_MESSAGES messages; a thread that finds it full gets
- * -EAGAIN.
  */
 #ifndef SHARD_MESH_H
 #define SHARD_MESH_H

@@ -39,6 +39,18 @@ void ouro_poll_start(struct ouro_poll *p, int fd, short events)
 
 /* --- sources --------------------------------------------------------------------------------- */
 
+/* What its parts say of an open source, whenever nobody works on it. */
+static void assert_state(const struct ouro_poll_source *p)
+{
+    bool ended = (p->flags & ENDED) != 0, armed = (p->flags & ARMED) != 0;
+
+    check(ended == (p->op.pprev == NULL));                           /* [POLL-1] */
+    check((p->ready.state == OURO_DONE) == (p->mask != 0 || ended)); /* [POLL-2] */
+    check(armed || p->mask != 0 || ended);                           /* [POLL-3] */
+    check(!armed || !ended);
+    (void)ended, (void)armed;
+}
+
 static void end(struct shard *s, struct ouro_poll_source *p, int result)
 {
     p->flags |= ENDED;
@@ -107,16 +119,20 @@ void poll_source_complete(struct shard *s, struct ouro_op *op, int result, unsig
 
     if (result > 0 && (p->flags & STOPPING) == 0)
         set_mask(s, p, p->mask | ((uint16_t)result & wanted(p)));
-    if ((flags & IORING_CQE_F_MORE) != 0)
-        return;
-    op->future.result = result;
-    if (op_over(op))
-        ended(s, p, result);
+    if ((flags & IORING_CQE_F_MORE) == 0) {
+        op->future.result = result;
+        if (op_over(op))
+            ended(s, p, result);
+    }
+    assert_state(p);
 }
 
 void poll_source_over(struct shard *s, struct ouro_op *op)
 {
-    ended(s, container_of(op, struct ouro_poll_source, op), op->future.result);
+    struct ouro_poll_source *p = container_of(op, struct ouro_poll_source, op);
+
+    ended(s, p, op->future.result);
+    assert_state(p);
 }
 
 int ouro_poll_source_open(struct ouro_poll_source *p, int fd, short events, unsigned flags)
@@ -139,6 +155,7 @@ int ouro_poll_source_open(struct ouro_poll_source *p, int fd, short events, unsi
     op_init(s, &p->op, KIND_POLL, CALLER);
     p->flags = OPEN | ((flags & OURO_POLL_EDGE) != 0 ? EDGE : 0);
     arm(s, p);
+    assert_state(p);
     return 0;
 }
 
@@ -166,6 +183,7 @@ int ouro_poll_take(struct ouro_poll_source *p)
     set_mask(s, p, 0);
     if ((p->flags & (ARMED | ENDED)) == 0)
         arm(s, p);
+    assert_state(p);
     return mask;
 }
 
@@ -187,6 +205,7 @@ int ouro_poll_source_update(struct ouro_poll_source *p, short events)
         ask_cancel(s, p); /* armed anew when it has ended */
     else if (p->mask == 0)
         arm(s, p);
+    assert_state(p);
     return 0;
 }
 

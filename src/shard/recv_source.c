@@ -36,6 +36,19 @@ static struct pool *pool_of(struct shard *s, uint32_t id)
     return &s->pools[id >> 16];
 }
 
+/* What its parts say of an open source, whenever nobody works on it. */
+static void assert_state(const struct ouro_recv_source *r)
+{
+    bool ended = (r->flags & ENDED) != 0, armed = (r->flags & ARMED) != 0;
+
+    check(ended == (r->op.pprev == NULL));                                            /* [RECV-1] */
+    check((r->ready.state == OURO_DONE) == (r->queued != 0 || r->end != 0 || ended)); /* [RECV-3] */
+    check(armed || ended || (r->flags & (PAUSED | PARKED)) != 0);                     /* [RECV-4] */
+    check(!armed || (r->flags & (PARKED | ENDED)) == 0);
+    check(armed || (r->flags & (ASKED | OWN)) == 0);
+    (void)ended, (void)armed;
+}
+
 /* The last completion was taken, or no operation is in the kernel. */
 static void end(struct shard *s, struct ouro_recv_source *r, int result)
 {
@@ -281,16 +294,21 @@ void recv_source_complete(struct shard *s, struct ouro_op *op, int result, unsig
         pool_taken(&s->pools[r->group], bid, 0);
         pool_put(&s->pools[r->group], bid);
     }
-    if ((flags & IORING_CQE_F_MORE) != 0)
-        return;
-    r->op.future.result = result;
-    if (op_over(op))
-        ended(s, r, result);
+    check((flags & IORING_CQE_F_BUFFER) == 0 || result <= 0 || r->queued != 0); /* [RECV-2] */
+    if ((flags & IORING_CQE_F_MORE) == 0) {
+        r->op.future.result = result;
+        if (op_over(op))
+            ended(s, r, result);
+    }
+    assert_state(r);
 }
 
 void recv_source_over(struct shard *s, struct ouro_op *op)
 {
-    ended(s, container_of(op, struct ouro_recv_source, op), op->future.result);
+    struct ouro_recv_source *r = container_of(op, struct ouro_recv_source, op);
+
+    ended(s, r, op->future.result);
+    assert_state(r);
 }
 
 int recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t hold_max,
@@ -311,6 +329,7 @@ int recv_source_open(struct ouro_recv_source *source, ouro_conn conn, uint32_t h
     source->hold_max = hold_max != 0 ? hold_max : HOLD_DEFAULT;
     source->flags = OPEN;
     arm(s, source);
+    assert_state(source);
     return 0;
 }
 
@@ -373,6 +392,7 @@ int ouro_recv_take(struct ouro_recv_source *r, struct ouro_buf *out)
         if ((r->flags & (ARMED | PARKED | ENDED | STOPPING)) == 0)
             arm(s, r);
     }
+    assert_state(r);
     return (int)out->len;
 }
 
@@ -400,6 +420,7 @@ void recv_sources_unpark(struct shard *s)
             unpark(s, r);
             if ((r->flags & PAUSED) == 0)
                 arm(s, r);
+            assert_state(r);
         }
     }
 }

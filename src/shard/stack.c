@@ -86,6 +86,8 @@ static void set_layout(struct stack_pool *pool, size_t stack_bytes)
     if ((pool->guard_bytes + pool->area_bytes) / page % 2 == 0)
         pool->guard_bytes += page; /* [STACK-2] */
     pool->stride_bytes = pool->guard_bytes + pool->area_bytes;
+    check(pool->stride_bytes / page % 2 == 1);     /* [STACK-2] */
+    check(pool->guard_bytes >= STACK_GUARD_BYTES); /* [STACK-3] */
 }
 
 int stack_pool_init(struct stack_pool *pool, const struct stack_pool_options *options)

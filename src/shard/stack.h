@@ -28,6 +28,7 @@
  *   [STACK-4] live + warm + cold = carved ≤ max_stacks.
  *   [STACK-5] a cold stack holds at most keep_pages pages; at most warm_max stacks (64 MiB of
  *             address space, or one stack) are warm, which means that nobody looked yet.
+ * Shown by tests alone:
  *   [STACK-6] in a pool that tracks, every byte of [limit, top) of a free stack is zero except
  *             the link, which is the word below top.
  *   [STACK-7] pages of a pool are neither executable, nor inherited by fork(), nor huge.

@@ -63,7 +63,7 @@ static inline bool task_cancelled(const struct ouro_task *t)
 
 static inline void task_push(struct shard *s, struct ouro_task *t)
 {
-    check(t->state != OURO_TASK_READY); /* [TASK-1] */
+    check(t->state != OURO_TASK_READY && t->state != OURO_TASK_ENDED); /* [TASK-1] */
     t->state = OURO_TASK_READY;
     t->run_next = NULL;
     *s->ready_tail = t;
@@ -131,6 +131,8 @@ static inline void future_complete(struct shard *s, struct ouro_future *f, int r
 {
     struct ouro_task *w = f->waiter;
 
+    check(f->state == OURO_PENDING ||
+          f->state == OURO_CANCELLING); /* the drawing in ouro/future.h */
     f->result = result;
     f->state = OURO_DONE;
     if (w != NULL) {

@@ -313,12 +313,12 @@ static int check_node(const struct wheel *w, const struct ouro_wheel_link *link,
     unsigned level = index >> WHEEL_LEVEL_BITS, shift = level * WHEEL_LEVEL_BITS;
 
     if (link->next->prev != link || link->prev->next != link)
-        return 1;
+        return 1; /* [WHEEL-1] */
     if (index == WHEEL_DUE || index == WHEEL_LATE)
-        return deadline_ns <= w->now_ns ? 0 : 4;
+        return deadline_ns <= w->now_ns ? 0 : 4; /* [WHEEL-4] */
     blocks = (t >> shift) - (w->tick >> shift);
     if (blocks < 1 || blocks > WHEEL_SLOTS || slot_of(t, level) != index % WHEEL_SLOTS)
-        return 3;
+        return 3; /* [WHEEL-3] */
     return 0;
 }
 
@@ -331,7 +331,7 @@ static int check_bits(const struct wheel *w)
         bool used = i < WHEEL_LATE && !list_empty(&w->lists[i]);
 
         if (set != used || summary != (bits != 0))
-            return 2;
+            return 2; /* [WHEEL-2] */
     }
     return 0;
 }
@@ -360,7 +360,7 @@ int wheel_check(const struct wheel *w)
     if (check_bits(w))
         return 2;
     if (w->tick > now_tick)
-        return 5;
+        return 5; /* [WHEEL-5] */
     if (!w->round_open && (w->tick != now_tick || !list_empty(&w->lists[WHEEL_DUE])))
         return 5;
     return 0;

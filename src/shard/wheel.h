@@ -41,7 +41,7 @@
  *   [WHEEL-4] A node on DUE or LATE has a deadline <= now_ns: nothing fires early.
  *   [WHEEL-5] tick <= now_ns in ticks; between rounds they are equal and DUE is empty: what
  *             remains on slots lies in the future, hence at most one tick late.
- * And, as behaviour, shown by tests:
+ * Shown by tests alone:
  *   [WHEEL-6] A move goes to a lower level. A node is moved at most five times.
  *   [WHEEL-7] A round ends: what is inserted during it with a deadline already past is not part
  *             of it. A timer that re-arms itself with delay 0 does not hold its shard.

@@ -5,6 +5,7 @@
  *      hwloc ──────────────┤ CORES, DEVICES ─► struct ouro_topology ─► topo_place() ─► CPUs
  *      XML, synthetic ─────┘                   plain values             pure
  *
+ * Shown by tests alone:
  *   [TOPO-1] Only CPUs that are `allowed` are placed on, none twice.
  *   [TOPO-2] The CPUs of k shards are the first k of those of k + 1, and do not depend on the order
  *            in which the machine was read.

@@ -118,15 +118,39 @@ static void lost_outbox(void)
     s()->mesh.outbox[0].tail = &nowhere;
 }
 
+/* [TASK-3] One that is done and still has a waiter. */
+static void still_awaited(void)
+{
+    static struct ouro_send_zc z;
+    static struct ouro_task t = {.name = "t", .state = OURO_TASK_WAITING};
+
+    op_init(s(), &z.op, KIND_ZC, NULL);
+    z.op.future.state = OURO_DONE;
+    z.op.future.waiter = &t;
+}
+
+/* [STACK-4] More stacks in use than were ever made. */
+static void miscounted_stacks(void)
+{
+    s()->stacks[0].counters.live = s()->stacks[0].counters.carved + 1;
+}
+
+/* [STACK-5] */
+static void too_warm(void)
+{
+    s()->stacks[0].warm_room = s()->stacks[0].warm_max + 1;
+}
+
 static const struct breakage {
     void (*breaks)(void);
     const char *rule;
 } breakages[] = {
-    {not_ready, "[TASK-1]"},         {lost_tail, "[TASK-1]"},   {ended, "[TASK-2]"},
-    {done_and_linked, "[TASK-4]"},   {overwritten, "[TASK-4]"}, {miscounted, "[TASK-5]"},
-    {on_free_slot, "[SLOT-1]"},      {unheld, "[SLOT-1]"},      {miscounted_slots, "[SLOT-2]"},
-    {miscounted_direct, "[SLOT-4]"}, {lost_buffer, "[POOL-1]"}, {crowded_pool, "[POOL-3]"},
-    {lost_outbox, "[MESH-1]"},
+    {not_ready, "[TASK-1]"},         {lost_tail, "[TASK-1]"},     {ended, "[TASK-2]"},
+    {done_and_linked, "[TASK-4]"},   {overwritten, "[TASK-4]"},   {miscounted, "[TASK-5]"},
+    {on_free_slot, "[SLOT-1]"},      {unheld, "[SLOT-1]"},        {miscounted_slots, "[SLOT-2]"},
+    {miscounted_direct, "[SLOT-4]"}, {lost_buffer, "[POOL-1]"},   {crowded_pool, "[POOL-3]"},
+    {lost_outbox, "[MESH-1]"},       {still_awaited, "[TASK-3]"}, {miscounted_stacks, "[STACK-4]"},
+    {too_warm, "[STACK-5]"},
 };
 
 static int breaking_main(void *arg)

@@ -47,7 +47,7 @@ static int wakes_the_reader_main(void *arg)
 
     pair_open(&p, *(enum family *)arg);
     ouro_recv_start(&near, p.near, in, sizeof in);
-    ouro_recv_start(&far, p.far, in, sizeof in);
+    ouro_recv_start(&far, p.far, in, sizeof in); /* [LOAN-4]: into the same memory */
     turns(2);
     must_be(ouro_shutdown(p.near, SHUT_RDWR), 0);
     must_be(ouro_await(&near.op.future), 0);

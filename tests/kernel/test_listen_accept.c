@@ -122,8 +122,8 @@ static int cancelled_take_main(void *arg)
     return 0;
 }
 
-/* Above queue_max accepting pauses, what comes waits in the kernel, and all of it gets in when the
- * consumer takes again. */
+/* [ACCEPT-1], [ACCEPT-3]: above queue_max accepting pauses, what comes waits in the kernel, and all
+ * of it gets in when the consumer takes again. */
 static int queue_max_main(void *arg)
 {
     enum { N = 200, MAX = 8 };

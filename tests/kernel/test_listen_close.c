@@ -88,7 +88,7 @@ static int stop_then_take_main(void *arg)
     return 0;
 }
 
-/* Nobody took them: they are closed, and their peers see it. */
+/* [ACCEPT-2]: nobody took them; they are closed, and their peers see it. */
 static int close_queued_main(void *arg)
 {
     struct ouro_addr bound;

@@ -47,6 +47,7 @@ static void quiet(struct ouro_poll_source *s)
 
 /* --- level and edge --------------------------------------------------------------------------- */
 
+/* [POLL-2], [POLL-3]: what was taken is told again while it is so. */
 static int level_main(void *arg)
 {
     OURO_POLL_SOURCE(s);
@@ -177,7 +178,7 @@ static int update_main(void *arg)
     return 0;
 }
 
-/* Opened, updated, stopped and closed at any moment, while the other end writes. */
+/* [POLL-1]: opened, updated, stopped and closed at any moment, while the other end writes. */
 static bool pouring;
 
 static int pour(void *arg)

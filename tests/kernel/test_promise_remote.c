@@ -44,6 +44,7 @@ static void *race_on(void *arg)
     return NULL;
 }
 
+/* [PROMISE-1] */
 static int race_main(void *arg)
 {
     pthread_t thread[THREADS];

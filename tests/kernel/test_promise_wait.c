@@ -85,7 +85,8 @@ static int order_main(void *arg)
     return 0;
 }
 
-/* Waits are given up, from both ends and the middle: the others and the promise stay. */
+/* [PROMISE-2]: waits are given up, from both ends and the middle; the others and the promise stay.
+ */
 static int given_up_main(void *arg)
 {
     enum { N = 5 };

@@ -57,7 +57,8 @@ static void take(struct pair *p, char byte, size_t n)
     }
 }
 
-/* While the hoarders' bytes lie there, one more is served again and again; and nothing is lost. */
+/* [RECV-2]: while the hoarders' bytes lie there, one more is served again and again; and nothing is
+ * lost. */
 static int starved_main(void *arg)
 {
     static struct pair hoarder[HOARDERS], other;

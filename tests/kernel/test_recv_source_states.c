@@ -238,7 +238,7 @@ static int deadline_main(void *arg)
     return 0;
 }
 
-/* Errors of the connection come after the data that came before them. */
+/* [RECV-3]: errors of the connection come after the data that came before them. */
 static int reset_main(void *arg)
 {
     enum family f = *(enum family *)arg;
@@ -264,7 +264,8 @@ static int reset_main(void *arg)
     return 0;
 }
 
-/* Opened, stopped and closed at random moments under traffic, a thousand times: it always ends. */
+/* [RECV-1], [RECV-4]: opened, stopped and closed at random moments under traffic, a thousand times;
+ * it always ends. */
 static uint64_t seed;
 
 static int any_moment_main(void *arg)

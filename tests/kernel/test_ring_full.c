@@ -12,7 +12,7 @@
 
 #define MANY 700
 
-/* Hundreds of operations in one turn through a queue of eight. */
+/* [RING-2], [RING-4]: hundreds of operations in one turn through a queue of eight. */
 static int submissions_main(void *arg)
 {
     enum { SOME = 200 }; /* what a socket takes without a reader */
@@ -41,8 +41,8 @@ static int submissions_main(void *arg)
     return 0;
 }
 
-/* Cancellations wait behind what they cancel, and do not meet what was started later at the same
- * place. */
+/* [RING-1]: cancellations wait behind what they cancel, and do not meet what was started later at
+ * the same place. */
 static int cancellations_main(void *arg)
 {
     static struct ouro_recv r[MANY];

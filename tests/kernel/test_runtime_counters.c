@@ -50,6 +50,7 @@ static int tasks_main(void *arg)
     return 0;
 }
 
+/* [RING-3]: some calls for a hundred operations. */
 static int operations_main(void *arg)
 {
     struct ouro_poll poll[100];

@@ -124,7 +124,7 @@ static int nothing(void *arg)
     return 0;
 }
 
-/* Stopping while every shard is busy spawning on every other. */
+/* [RUN-1], [RUN-3]: stopping while every shard is busy spawning on every other. */
 static int spawns_on(void *arg)
 {
     unsigned n = ouro_shard_count(), i = 0, most = 2000;

@@ -11,7 +11,7 @@
 static volatile uint64_t touched;
 static char mule[] = "mule", donkey[] = "donkey", endless[] = "endless";
 
-/* It cannot be cancelled, and what it has on the heap is not lost: its stack stays. */
+/* [RUN-2]: it cannot be cancelled, and what it has on the heap is not lost; its stack stays. */
 static int stubborn(void *arg)
 {
     volatile char frame[256];

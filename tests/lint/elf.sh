@@ -26,4 +26,16 @@ for archive in "$build"/lib/*.a; do
         END {for (n in stack) if (!stack[n] || n in bad) {print n ": executable stack"; failed = 1}
              exit failed}' || failed=1
 done
+
+# [CTX-7] Where all else asks for a shadow stack, the object with a context's start keeps it away.
+if [ -f src/shard/context_start.S ] && command -v gcc >/dev/null &&
+    [ "$(gcc -dumpmachine)" = x86_64-linux-gnu ]; then
+    object=$(mktemp "${TMPDIR:-/tmp}/ouro-elf-XXXXXX") || exit 1
+    gcc -fcf-protection=full -Isrc -Iinclude -c -o "$object" src/shard/context_start.S ||
+        finding "src/shard/context_start.S does not assemble"
+    properties=$(readelf -n "$object" | grep 'x86 feature:')
+    [[ $properties == *IBT* && $properties != *SHSTK* ]] ||
+        finding "src/shard/context_start.S: properties are:$properties"
+    rm -f "$object"
+fi
 exit "$failed"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* After its release a buffer is the kernel's, which may write there at any time: AddressSanitizer
- * ends a program that still reads it. */
+/* [POOL-2]: after its release a buffer is the kernel's, which may write there at any time:
+ * AddressSanitizer ends a program that still reads it. */
 /* expect: use-after-poison|Invalid read of size 1 */
 #include "base/poison.h"
 #include "support/net_support.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An operation in flight is copied to another place: its completion goes to the old one. */
+/* An operation in flight is copied to another place: its completion goes to the old one
+ * ([LOAN-2]). */
 /* expect: use-after-poison */
 #include "base/poison.h"
 #include "support/net_support.h"

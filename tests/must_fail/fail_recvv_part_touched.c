@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Each part of a vectored receive is the kernel's until completion. */
+/* Each part of a vectored receive is the kernel's until completion ([LOAN-1]). */
 /* expect: use-after-poison */
 #include "base/poison.h"
 #include "support/net_support.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A send from memory that was freed. */
+/* A send from memory that was freed ([LOAN-3]). */
 /* expect: heap-use-after-free */
 #include "base/poison.h"
 #include "support/net_support.h"

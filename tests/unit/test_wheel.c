@@ -320,7 +320,8 @@ static void for_each_sees_all_and_may_cancel(void **state)
     assert_true(seen > 0 && seen < 7);
 }
 
-/* The checker is worth nothing if it does not notice. */
+/* The checker is worth nothing if it does not notice. (3, 1, 2, 5, 4: [WHEEL-2] and its
+ * neighbours.) */
 static void check_notices_damage(void **state)
 {
     struct ouro_wheel_node node = {0};
