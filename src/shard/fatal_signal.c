@@ -90,7 +90,9 @@ static void say_signal(struct line *line, size_t i, const siginfo_t *info)
 {
     line_add(line, "ouro: ", SIZE_MAX);
     line_add(line, fatal_signals[i].name, SIZE_MAX);
-    if (info->si_code > 0) {
+    if (info->si_code == SI_KERNEL) { /* a wild pointer on x86-64: it says 0 */
+        line_add(line, " at an address that the machine does not tell", SIZE_MAX);
+    } else if (info->si_code > 0) {
         line_add(line, " at address 0x", SIZE_MAX);
         line_add_number(line, (uintptr_t)info->si_addr, 16);
     } else if (info->si_pid != getpid()) {

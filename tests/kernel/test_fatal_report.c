@@ -102,6 +102,16 @@ static __attribute__((noinline)) void call_nothing(void)
     *nowhere = 1; /* not a tail call */
 }
 
+#if defined(__x86_64__)
+static char *volatile no_address = (char *)(UINT64_C(1) << 62); /* not one that there could be */
+
+static void write_nowhere_at_all(void)
+{
+    *no_address = 1;
+    must(no_address != NULL); /* not a tail call */
+}
+#endif
+
 static void read_beyond_the_end(void)
 {
     int fd = memfd_create("empty", 0);
@@ -132,12 +142,17 @@ static void each_signal(void **state)
         void (*fn)(void);
         int signal;
         const char *name;
-    } row[] = {{write_astray, SIGSEGV, "SIGSEGV at address 0x18"},
-               {call_nothing, SIGSEGV, "SIGSEGV at address 0x0"},
-               {read_beyond_the_end, SIGBUS, "SIGBUS at address 0x"},
-               {by_ill, SIGILL, "SIGILL"},
-               {by_fpe, SIGFPE, "SIGFPE"},
-               {by_abort, SIGABRT, "SIGABRT"}};
+    } row[] = {
+        {write_astray, SIGSEGV, "SIGSEGV at address 0x18"},
+        {call_nothing, SIGSEGV, "SIGSEGV at address 0x0"},
+#if defined(__x86_64__)
+        {write_nowhere_at_all, SIGSEGV, "SIGSEGV at an address that the machine"},
+#endif
+        {read_beyond_the_end, SIGBUS, "SIGBUS at address 0x"},
+        {by_ill, SIGILL, "SIGILL"},
+        {by_fpe, SIGFPE, "SIGFPE"},
+        {by_abort, SIGABRT, "SIGABRT"}
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
