@@ -51,7 +51,8 @@ struct ouro_datagram_options {
 
 /* Opens a socket of AF_INET, AF_INET6 or AF_UNIX without an address: for senders. IP gets a port
  * with the first datagram; a Unix one stays nameless, so nobody can answer it. Does not wait.
- * Errors: -EINVAL (options that the family does not have, except gro), -EMFILE, as socket(2). */
+ * Errors: -EINVAL (options that a Unix socket does not have; gro, v6only and those of ports are
+ * ignored where they mean nothing), -EMFILE, as socket(2). */
 OURO_API OURO_NODISCARD int ouro_datagram_open(ouro_conn *out, int family,
                                                const struct ouro_datagram_options *options);
 
