@@ -188,7 +188,7 @@ static int place_node(struct placing *p, char *why, size_t why_bytes)
 
     if (index_of_node(t, number) == t->node_count) {
         snprintf(why, why_bytes, "there is no NUMA node %u; the last of %u is node %u", number,
-                 t->node_count, t->node_count > 0 ? t->nodes[t->node_count - 1].number : 0);
+                 t->node_count, t->node_count > 0 ? t->nodes[t->node_count - 1].number : 0u);
         return -EINVAL;
     }
     gather(p, (int)number, NULL);
@@ -291,7 +291,9 @@ int topo_place(const struct ouro_topology *t, const struct ouro_cpus *want, uint
     p->topology = t;
     p->want = want;
     error = place(p, why, why_bytes);
-    n = want->count != 0 ? want->count : p->n < max ? p->n : max;
+    n = p->n < max ? p->n : max;
+    if (want->count != 0 && want->count < n)
+        n = want->count;
     for (unsigned i = 0; error == 0 && i < n; i++)
         cpu[i] = p->pick[i].cpu->number;
     free(p);
