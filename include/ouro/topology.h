@@ -35,7 +35,7 @@ struct ouro_topology_node {
 
 struct ouro_topology_device {
     char name[OURO_DEVICE_BYTES]; /* eth0, nvme0n1, mlx5_0 */
-    bool anywhere;                /* equally near to all CPUs, or the machine does not say */
+    bool anywhere; /* equally near to all CPUs, or the machine does not say: all of them */
     uint64_t cpus[OURO_TOPOLOGY_CPUS / 64]; /* near it: bit n % 64 of word n / 64 is CPU n */
 };
 

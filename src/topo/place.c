@@ -139,7 +139,7 @@ static void order_spread(struct placing *p)
 
 static bool is_near(const struct ouro_topology_device *d, unsigned number)
 {
-    return d->anywhere || (d->cpus[number / 64] >> (number % 64) & 1) != 0;
+    return (d->cpus[number / 64] >> (number % 64) & 1) != 0;
 }
 
 /* Fills the picks with the allowed CPUs on `node` (-1: any), near `device` (NULL: any), by number.

@@ -25,6 +25,7 @@ struct made {
     uint16_t distance[64];
 };
 
+/* Numbers of cores (fewer than 101) are in no order: they say only what is the same. */
 static void make_cpus(struct made *m, unsigned per_package, unsigned caches, unsigned threads)
 {
     unsigned number = 0, core = 0, packages = 1 + chance(2);
@@ -37,7 +38,7 @@ static void make_cpus(struct made *m, unsigned per_package, unsigned caches, uns
                 for (unsigned thread = 0; thread < threads; thread++, number += 1 + chance(2))
                     m->cpu[m->is.cpu_count++] =
                         (struct ouro_topology_cpu){.number = (uint16_t)number,
-                                                   .core = (uint16_t)core,
+                                                   .core = (uint16_t)((core * 37 + 5) % 101),
                                                    .l3 = (uint16_t)(node * caches + l3),
                                                    .node = (uint16_t)node,
                                                    .package = (uint16_t)(node / per_package),
@@ -173,6 +174,26 @@ static void sound(void **state_)
     }
 }
 
+static void fast_cores_first(void **state_)
+{
+    static struct made m;
+    uint16_t got[OURO_MAX_SHARDS];
+
+    (void)state_;
+    for (int round = 0; round < 300; round++) {
+        int n;
+
+        make(&m);
+        n = place(&m, "cores", 0, got);
+        for (int i = 1; i < n; i++) {
+            const struct ouro_topology_cpu *c = find(&m, got[i]), *last = find(&m, got[i - 1]);
+
+            assert_true(c->kind > last->kind ||
+                        (c->kind == last->kind && c->number > last->number));
+        }
+    }
+}
+
 /* "spread" takes a second CPU of a core only when every core has one, and the slow cores after the
  * fast ones. */
 static void far_apart(void **state_)
@@ -237,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound),
+        cmocka_unit_test(fast_cores_first),
         cmocka_unit_test(far_apart),
         cmocka_unit_test(near_together),
     };
