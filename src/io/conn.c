@@ -135,7 +135,7 @@ static void send_all_resume(struct ouro_task *task)
         send_start(&a->step, a->conn, a->data + a->sent, a->len - a->sent, MSG_WAITALL,
                    a->op.place);
         OURO_AWAIT(task, &a->step.future);
-        n = a->step.future.result;
+        n = op_step_result(shard_self, a->conn.id, SLOT_CONN, a->step.future.result);
         if (n <= 0) {
             call_end(task, n < 0 ? n : -EPIPE);
             return;
@@ -197,7 +197,7 @@ static void sendv_all_resume(struct ouro_task *task)
         msg_start(&a->step, a->conn, a->iov, a->n < IOV_MAX ? a->n : IOV_MAX, IORING_OP_SENDMSG,
                   MSG_WAITALL, a->op.place);
         OURO_AWAIT(task, &a->step.op.future);
-        n = a->step.op.future.result;
+        n = op_step_result(shard_self, a->conn.id, SLOT_CONN, a->step.op.future.result);
         if (n <= 0) {
             call_end(task, n < 0 ? n : -EPIPE);
             return;

@@ -314,8 +314,7 @@ static void send_resume(struct ouro_task *task)
             OURO_AWAIT(task, &o->again.future);
         }
     }
-    /* The handle was good at the start: it was closed meanwhile. */
-    CALL_END(task, o->step.future.result == -EBADF ? -ECANCELED : o->step.future.result);
+    CALL_END(task, op_step_result(s, o->conn.id, SLOT_CONN, o->step.future.result));
 }
 
 static void prepare_header(struct ouro_send_to *o, struct iovec part, uint16_t segment,

@@ -30,7 +30,7 @@ static void full_resume(struct ouro_task *task)
     while (f->done < f->len) {
         full_step(f);
         OURO_AWAIT(task, &f->step.op.future);
-        n = f->step.op.future.result;
+        n = op_step_result(shard_self, f->file.id, SLOT_FILE, f->step.op.future.result);
         if (n < 0 || (n == 0 && f->write)) {
             call_end(task, n < 0 ? n : -EIO);
             return;

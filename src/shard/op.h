@@ -113,6 +113,15 @@ static inline void op_release_slot(struct shard *s, struct ouro_op *op)
         future_complete(s, slot->drained, 0);
 }
 
+/* What a call's step on a handle gave that was good at the call's start: closed between two steps
+ * it ends the call as it does during one. */
+static inline int op_step_result(struct shard *s, uint64_t handle, enum slot_kind kind, int result)
+{
+    if (OURO_UNLIKELY(result == -EBADF) && slots_find(&s->slots, handle, kind) == NULL)
+        return -ECANCELED;
+    return result;
+}
+
 /* Asks the kernel to cancel an operation. On its way from one hand of the kernel to another an
  * operation is not found (-ENOENT) and would go on: so the answer comes back to it, and the
  * question is repeated until the operation has been found or is over (reap.c). */

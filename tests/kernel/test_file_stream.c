@@ -344,6 +344,29 @@ static int exhausted_main(void *arg)
     return 0;
 }
 
+/* Closed while it waits, or when one step is over and the next has not begun: the same. */
+static int full_closed_main(void *arg)
+{
+    (void)arg;
+    for (int between = 0; between < 2; between++) {
+        struct ouro_full f;
+        struct ouro_close c;
+        ouro_file ends[2];
+
+        must_be(ouro_pipe(ends), 0);
+        ouro_read_full_start(&f, ends[0], buf, 2, OURO_STREAM);
+        if (between != 0)
+            must_be(ouro_write(ends[1], "x", 1, OURO_STREAM), 1);
+        ouro_file_close_start(&c, ends[0]);
+        must_be(ouro_await(&f.op.future), -ECANCELED);
+        must_be(f.done, between);
+        must_be(ouro_await(&c.op.future), 0);
+        must_be(ouro_file_close(ends[1]), 0);
+    }
+    return 0;
+}
+
+ON_ONE_SHARD(full_closed)
 ON_ONE_SHARD(reads)
 ON_ONE_SHARD(pipes)
 ON_ONE_SHARD(full)
@@ -357,7 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),   cmocka_unit_test(pipes),     cmocka_unit_test(full),
         cmocka_unit_test(through), cmocka_unit_test(position),  cmocka_unit_test(adopt),
-        cmocka_unit_test(refused), cmocka_unit_test(exhausted),
+        cmocka_unit_test(refused), cmocka_unit_test(exhausted), cmocka_unit_test(full_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
