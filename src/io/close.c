@@ -75,7 +75,7 @@ static void close_resume(struct ouro_task *task)
 
 void close_slot_start(struct ouro_close *c, struct slot *slot, const void *place)
 {
-    slot->closing = true;
+    slot_begin_close(slot);
     c->id = slot->id;
     call_start(shard_self, (struct call *)&c->op, close_resume, "close", place, true);
 }

@@ -301,7 +301,7 @@ int ouro_listener_close(ouro_listener listener)
 
     if (l == NULL)
         return missing(listener);
-    l->source.slot->closing = true; /* from here on the handle is stale */
+    slot_begin_close(l->source.slot);
     error = stop(s, l);
     if (error != 0) {
         l->source.slot->closing = false;

@@ -94,6 +94,13 @@ static inline struct slot *slots_find(struct slots *t, uint64_t id, enum slot_ki
     return s;
 }
 
+/* OPEN → CLOSING, once or again: from here on the handle is stale. */
+static inline void slot_begin_close(struct slot *s)
+{
+    check(s->kind != SLOT_FREE);
+    s->closing = true;
+}
+
 /* Why a handle opens no slot. */
 static inline int slots_missing(const struct slots *t, uint64_t id)
 {

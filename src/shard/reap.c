@@ -158,7 +158,7 @@ void op_close_detached(struct shard *s, struct slot *slot)
 {
     struct io_uring_sqe *sqe = ring_sqe(&s->ring);
 
-    slot->closing = true;
+    slot_begin_close(slot);
     if (sqe == NULL)
         return; /* no memory: it stays open, is counted at stop, and ends with the ring */
     if (slot->direct)

@@ -53,6 +53,7 @@ void task_finish(struct shard *s, struct ouro_task *t, int value)
 
         task_abandons(s, t, left, ops_left(t, left)); /* [TASK-2] */
     }
+    check(t->state == OURO_TASK_RUNNING); /* the drawing in ouro/task.h */
     t->result = value;
     t->state = OURO_TASK_ENDED;
     check(s->current == t);

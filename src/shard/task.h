@@ -131,8 +131,8 @@ static inline void future_complete(struct shard *s, struct ouro_future *f, int r
 {
     struct ouro_task *w = f->waiter;
 
-    check(f->state == OURO_PENDING ||
-          f->state == OURO_CANCELLING); /* the drawing in ouro/future.h */
+    /* Nothing else leads to DONE in the drawing in ouro/future.h. */
+    check(f->state == OURO_PENDING || f->state == OURO_CANCELLING);
     f->result = result;
     f->state = OURO_DONE;
     if (w != NULL) {
