@@ -21,7 +21,7 @@
  *   entries   what takes, closes or reads from an entry of the table of direct descriptors by its
  *             number (file_index, SPLICE_F_FD_IN_FIXED)
  *   others    ASYNC_CANCEL, POLL_REMOVE, TIMEOUT_REMOVE, LINK_TIMEOUT: ouro_cancel() is the way;
- *             FILES_UPDATE
+ *             FILES_UPDATE; MSG_RING, which could forge completions of a shard
  * An operation that says it will complete again, although it is not one of these, is cancelled, and
  * DONE with its first result when its last completion has come.
  *

@@ -24,6 +24,7 @@ static bool breaks_the_runtime(const struct io_uring_sqe *sqe)
     case IORING_OP_FILES_UPDATE:
     case IORING_OP_SEND_ZC:
     case IORING_OP_SENDMSG_ZC:
+    case IORING_OP_MSG_RING: /* a completion with whatever user data, in a shard's ring too */
         return true;
     case IORING_OP_POLL_ADD:
         return (sqe->len & IORING_POLL_ADD_MULTI) != 0;

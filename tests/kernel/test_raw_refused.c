@@ -44,7 +44,7 @@ static int opcodes_main(void *arg)
     static const uint8_t never[] = {
         IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_REMOVE,  IORING_OP_TIMEOUT_REMOVE,
         IORING_OP_LINK_TIMEOUT, IORING_OP_FILES_UPDATE, IORING_OP_SEND_ZC,
-        IORING_OP_SENDMSG_ZC,
+        IORING_OP_SENDMSG_ZC,   IORING_OP_MSG_RING,
     };
     static const uint8_t entry[] = {IORING_OP_ACCEPT, IORING_OP_OPENAT, IORING_OP_OPENAT2,
                                     IORING_OP_SOCKET, IORING_OP_CLOSE,  62 /* PIPE */};

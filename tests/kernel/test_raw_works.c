@@ -209,14 +209,18 @@ static int leave_main(void *arg)
 /* Posts a completion for `r` into the shard's own ring. The result of the posting. */
 static int post(struct ouro_op_raw *r, int result, unsigned flags)
 {
-    struct io_uring_sqe sqe = {.opcode = IORING_OP_MSG_RING,
-                               .fd = shard_self->ring.u.ring_fd,
-                               .off = op_user_data(&r->op, TAG_RAW),
-                               .len = (unsigned)result,
-                               .file_index = flags,
-                               .msg_ring_flags = IORING_MSG_RING_FLAGS_PASS};
+    struct ouro_op op;
+    struct io_uring_sqe *sqe = op_begin(shard_self, &op, IORING_OP_MSG_RING, NULL);
 
-    return ouro_op_raw(&sqe, NULL);
+    must(sqe != NULL);
+    *sqe = (struct io_uring_sqe){.opcode = IORING_OP_MSG_RING,
+                                 .fd = shard_self->ring.u.ring_fd,
+                                 .off = op_user_data(&r->op, TAG_RAW),
+                                 .len = (unsigned)result,
+                                 .file_index = flags,
+                                 .msg_ring_flags = IORING_MSG_RING_FLAGS_PASS};
+    op_go(&op, sqe, NULL, TAG_OP);
+    return ouro_await(&op.future);
 }
 
 static int more_main(void *arg)
