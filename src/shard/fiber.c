@@ -243,8 +243,9 @@ void fiber_bury(struct shard *s, struct fiber *ended)
 }
 
 #if OURO_CHECKED
-/* What lies below the stack pointer is in a dead frame. */
-void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
+/* What lies below the stack pointer is in a dead frame: where others have grown over it, between
+ * their variables, too. */
+SEES_POISON void fiber_check_frames(struct shard *s, struct fiber *f, const void *sp)
 {
     uintptr_t low = (uintptr_t)stack_limit(f->pool, f->top);
     struct ouro_op **link = &f->task.ops;
