@@ -90,8 +90,7 @@ void echo_close(void)
 struct visit {
     ouro_conn conn;
     uint64_t seed;
-    size_t len, sent;
-    bool orderly; /* all was sent, and the end */
+    size_t len;
 };
 
 static int visit_send(void *arg)
@@ -105,11 +104,11 @@ static int visit_send(void *arg)
     pattern_fill(buf, v->len, v->seed, 0);
     ouro_send_all_start(&s, v->conn, buf, v->len);
     n = wait_to_end(&s.op.future);
-    v->sent = n < 0 ? s.sent : v->len;
     free(buf);
     must_explain(n, n == -EPIPE || n == -ECONNRESET);
-    if (n >= 0)
-        v->orderly = ouro_shutdown(v->conn, SHUT_WR) == 0;
+    do
+        n = ouro_shutdown(v->conn, SHUT_WR); /* the echo waits for it, whatever happened */
+    while (n < 0 && n != -ECANCELED && cut_short(n));
     return 0;
 }
 

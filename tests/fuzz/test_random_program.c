@@ -123,16 +123,18 @@ static int program_main(void *arg)
     return 0;
 }
 
-/* Only what leaves results true, and one shard, which is all that the injector knows. */
+/* One shard, which is all that the injector knows. */
 static struct fault some_fault(struct actor *a)
 {
-    static const enum fault_where where[] = {FAULT_SHORT,    FAULT_SHORT_ALL, FAULT_LATE,
-                                             FAULT_SHUFFLED, FAULT_ENTER,     FAULT_ENTER_PART};
-    static const int errors[] = {-EINTR, -EAGAIN, -EBUSY};
+    static const enum fault_where where[] = {FAULT_SHORT, FAULT_LATE,       FAULT_SHUFFLED,
+                                             FAULT_ENTER, FAULT_ENTER_PART, FAULT_OPERATION};
+    static const int of_calls[] = {-EINTR, -EAGAIN, -EBUSY};
+    static const int of_operations[] = {-EINTR, -ENOMEM, -ENOBUFS};
     struct fault f = {.where = where[below(a, array_size(where))]};
+    unsigned error = below(a, 3);
 
-    f.error = errors[below(a, array_size(errors))];
-    f.at = f.where == FAULT_SHORT || f.where == FAULT_ENTER_PART ? 0 : 1 + below(a, 200);
+    f.error = f.where == FAULT_OPERATION ? of_operations[error] : of_calls[error];
+    f.at = f.where == FAULT_SHORT || f.where == FAULT_ENTER_PART ? 0 : 1 + below(a, 400);
     return f;
 }
 
