@@ -31,7 +31,7 @@ static int works_main(void *arg)
     must_be(ouro_close(c.conn), 0);
     must_be(ouro_close(conn), 0);
 
-    must_be(ouro_connect(&conn, &bound, NULL, SEC), 0);
+    must_be(ouro_connect(&conn, &bound, NULL, 20 * SEC), 0);
     must_be(ouro_close(conn), 0);
     must_be(ouro_listener_close(l), 0);
     return 0;
@@ -66,8 +66,8 @@ static int options_main(void *arg)
     ouro_listener l = listen_on(f, &bound);
     ouro_conn plain, set;
 
-    must_be(ouro_connect(&plain, &bound, NULL, SEC), 0);
-    must_be(ouro_connect(&set, &bound, &o, SEC), 0);
+    must_be(ouro_connect(&plain, &bound, NULL, 20 * SEC), 0);
+    must_be(ouro_connect(&set, &bound, &o, 20 * SEC), 0);
     must_be(get(plain, SOL_SOCKET, SO_KEEPALIVE), 0);
     must_be(get(set, SOL_SOCKET, SO_KEEPALIVE), 1);
     must_be(get(set, SOL_SOCKET, SO_SNDBUF), 40000); /* the kernel doubles them */

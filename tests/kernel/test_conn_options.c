@@ -71,7 +71,7 @@ static int addresses_main(void *arg)
     ouro_listener l = listen_on(f, &bound);
     struct pair p;
 
-    must_be(ouro_connect(&p.near, &bound, NULL, SEC), 0);
+    must_be(ouro_connect(&p.near, &bound, NULL, 20 * SEC), 0);
     must_be(ouro_accept(l, &p.far), 0);
     must_be(ouro_peer_addr(p.near, &near_peer), 0);
     must_be(ouro_local_addr(p.near, &near_local), 0);
@@ -121,7 +121,7 @@ static int abstract_main(void *arg)
     must_be(ouro_listen(&l, &a, NULL), 0);
     must_be(ouro_listener_addr(l, &bound), 0);
     must(ouro_addr_equal(&a, &bound));
-    must_be(ouro_connect(&p.near, &a, NULL, SEC), 0);
+    must_be(ouro_connect(&p.near, &a, NULL, 20 * SEC), 0);
     must_be(ouro_accept(l, &p.far), 0);
     must_be(ouro_peer_addr(p.near, &peer), 0);
     must(ouro_addr_equal(&a, &peer));

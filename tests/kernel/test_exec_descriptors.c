@@ -38,7 +38,7 @@ static int everything_open_main(void *arg)
     pair_open(&p, V4);
     l = listen_on(V4, &bound);
     unix_listener = listen_on(UNIX, &addr);
-    must_be(ouro_connect(&taken, &bound, NULL, SEC), 0);
+    must_be(ouro_connect(&taken, &bound, NULL, 20 * SEC), 0);
     must_be(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
     must_be(ouro_conn_adopt(&adopted, fd[0]), 0);
     must_be(ouro_open(&file, path, O_RDWR | O_CREAT, 0600), 0);

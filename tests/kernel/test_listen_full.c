@@ -123,7 +123,7 @@ static int connect_main(void *arg)
     uint64_t refused = counters_now().descriptors_refused;
     int n = 0, error;
 
-    while ((error = ouro_connect(&conn[n], &bound, NULL, SEC)) == 0 && n < 63)
+    while ((error = ouro_connect(&conn[n], &bound, NULL, 20 * SEC)) == 0 && n < 63)
         n++;
     must(error == -ENFILE || error == -EMFILE);
     must(counters_now().descriptors_refused > refused);
@@ -135,7 +135,7 @@ static int connect_main(void *arg)
     turns(2);
     must_be(ouro_open(&file, "/dev/null", O_RDONLY, 0), 0);
     must_be(ouro_file_close(file), 0);
-    must_be(ouro_connect(&conn[n], &bound, NULL, SEC), 0);
+    must_be(ouro_connect(&conn[n], &bound, NULL, 20 * SEC), 0);
     n++;
     while (n > 0)
         must_be(ouro_close(conn[--n]), 0);

@@ -75,7 +75,7 @@ static int serve_all(const char *text)
         ouro_conn conn;
         char in;
 
-        must_be(ouro_connect(&conn, &addr, NULL, SEC), 0);
+        must_be(ouro_connect(&conn, &addr, NULL, 20 * SEC), 0);
         must_be(ouro_recv(conn, &in, 1), 1);
         must_be(ouro_close(conn), 0);
     }
@@ -126,7 +126,7 @@ static int stale_main(void *arg)
     must_be(ouro_listen(&l, &left, NULL), 0);
     must_be(ouro_listener_addr(l, &bound), 0);
     must(ouro_addr_equal(&left, &bound));
-    must_be(ouro_connect(&p.near, &left, NULL, SEC), 0);
+    must_be(ouro_connect(&p.near, &left, NULL, 20 * SEC), 0);
     must_be(ouro_accept(l, &p.far), 0);
     pair_close(&p);
     must_be(ouro_listener_close(l), 0);
@@ -243,7 +243,7 @@ static int one_drains_main(void *arg)
         ouro_conn conn;
         char in;
 
-        must_be(ouro_connect(&conn, &addr, NULL, SEC), 0);
+        must_be(ouro_connect(&conn, &addr, NULL, 20 * SEC), 0);
         must_be(ouro_recv(conn, &in, 1), 1);
         must_be(ouro_close(conn), 0);
         waiting[0] += ouro_now_precise_ns() - start > 9 * MS; /* the pause after a failed accept */

@@ -17,7 +17,7 @@ static int ping_pong_main(void *arg)
 
     (void)arg;
     echo_start(&e, form, family);
-    must_be(ouro_connect(&c, &e.bound, NULL, SEC), 0);
+    must_be(ouro_connect(&c, &e.bound, NULL, 20 * SEC), 0);
     for (unsigned i = 0; i < 200; i++) {
         size_t len = 1 + i % sizeof out, got = 0;
 
@@ -94,7 +94,7 @@ static int streams_main(void *arg)
     for (int i = 0; i < N; i++) {
         s[i] = (struct stream){.seed = (uint64_t)i, .total = (size_t)(i + 1) * 150000};
         ps = &s[i];
-        must_be(ouro_connect(&s[i].conn, &e.bound, NULL, SEC), 0);
+        must_be(ouro_connect(&s[i].conn, &e.bound, NULL, 20 * SEC), 0);
         must_be(ouro_spawn_joinable(NULL, send_stream, &ps, sizeof ps, &sender[i]), 0);
         must_be(ouro_spawn_joinable(NULL, receive_stream, &ps, sizeof ps, &receiver[i]), 0);
     }
@@ -124,7 +124,7 @@ static int crowd_main(void *arg)
     (void)arg;
     echo_start(&e, form, family);
     for (int i = 0; i < N; i++)
-        must_be(ouro_connect(&c[i], &e.bound, NULL, SEC), 0);
+        must_be(ouro_connect(&c[i], &e.bound, NULL, 20 * SEC), 0);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++)
             must_be(ouro_send_all(c[i], &(char){(char)(i + round)}, 1), 1);
@@ -153,9 +153,9 @@ static int rude_main(void *arg)
 
     (void)arg;
     echo_start(&e, form, family);
-    must_be(ouro_connect(&polite, &e.bound, NULL, SEC), 0);
+    must_be(ouro_connect(&polite, &e.bound, NULL, 20 * SEC), 0);
     for (int i = 0; i < N; i++) {
-        must_be(ouro_connect(&c[i], &e.bound, NULL, SEC), 0);
+        must_be(ouro_connect(&c[i], &e.bound, NULL, 20 * SEC), 0);
         ouro_send_all_start(&all[i], c[i], much, sizeof much);
     }
     turns(5);
@@ -188,7 +188,7 @@ static int stop_under_load_main(void *arg)
     (void)arg;
     echo_start(&e, form, family);
     for (int i = 0; i < N; i++) {
-        must_be(ouro_connect(&c[i], &e.bound, NULL, SEC), 0);
+        must_be(ouro_connect(&c[i], &e.bound, NULL, 20 * SEC), 0);
         if (i % 2)
             ouro_send_all_start(&all[i], c[i], much,
                                 sizeof much); /* nobody reads what comes back */
