@@ -12,11 +12,21 @@ static __attribute__((noinline)) void leaves(void)
     must_be(ouro_sleep_start(&t, SEC), 0);
 }
 
+/* So deep that what runs next does not reach it: else the frame of the wait could lie around it. */
+static __attribute__((noinline)) void leaves_deep_down(void)
+{
+    volatile char room[4096];
+
+    room[0] = 0;
+    leaves();
+    room[1] = room[0];
+}
+
 static int main_fn(void *arg)
 {
     (void)arg;
     must_be(ouro_task_set_name("hasty"), 0);
-    leaves();
+    leaves_deep_down();
     return ouro_sleep(MS);
 }
 #endif
