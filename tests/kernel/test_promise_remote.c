@@ -286,12 +286,15 @@ static void *keeps_late(void *arg)
 /* While the runtime stops a shielded wait still gets its result. */
 static int stopping_main(void *arg)
 {
+    int error;
+
     (void)arg;
     memset(&promise, 0, sizeof promise);
     must_be(ouro_promise_init(&promise), 0);
     must_be(pthread_create(&late, NULL, keeps_late, NULL), 0);
     ouro_stop();
-    must_be(ouro_promise_await(&promise) == 11, ouro_promise_kept(&promise));
+    error = ouro_promise_await(&promise); /* kept before the stop got here, perhaps */
+    must(error == 11 || error == -ECANCELED);
     must_be(ouro_shield_enter(), 0);
     must_be(ouro_promise_await(&promise), 11);
     must_be(ouro_shield_leave(), 0);
