@@ -79,8 +79,8 @@ void leftovers(char *text, size_t bytes);
 unsigned open_descriptors(void);
 unsigned threads_alive(void);
 
-/* The same, after a while in which it may fall to `expected`: a thread that was joined, or the
- * kernel's workers of a ring that was closed, are counted a little longer. */
+/* The same, after a while in which it may fall to `expected`: a thread that was joined is counted a
+ * little longer. The kernel's workers (io-wq) are not counted. */
 unsigned threads_settled(unsigned expected);
 
 /* True when the process was built with one of the sanitizers, or runs slowly for another known
