@@ -12,7 +12,7 @@
  * A slot is closed only when nothing is in flight on it, so that no completion can meet the next
  * connection in the same slot:
  *
- *     open --end or error--> closing --!receiving && !sending && !parked--> closed
+ *     open --end or error--> closing --!receiving && !sending && !parked && !shutting--> closed
  *
  * It is a measuring stick, not a service: a peer that sends and never reads can hold all buffers.
  */
@@ -56,6 +56,7 @@ struct connection {
     bool sending;
     bool parked; /* waits for a provided buffer */
     bool closing;
+    bool shutting; /* a shutdown is in flight */
     int next_parked;
 };
 
@@ -164,7 +165,7 @@ static void close_when_idle(struct loop *loop, int index)
     struct connection *c = &loop->connections[index];
     struct io_uring_sqe *sqe;
 
-    if (!c->closing || c->sending || c->receiving || c->parked)
+    if (!c->closing || c->sending || c->receiving || c->parked || c->shutting)
         return;
     while (c->head != NONE) {
         int buffer = c->head;
@@ -277,6 +278,7 @@ static void on_send_error(struct loop *loop, int index)
 
     server_count(&loop->counters->errors, 1);
     loop->connections[index].closing = true;
+    loop->connections[index].shutting = true;
     io_uring_prep_shutdown(sqe, index, SHUT_RDWR); /* ends the armed receive */
     sqe->flags |= IOSQE_FIXED_FILE;
     sqe->user_data = tag(SHUTDOWN, 0, index);
@@ -325,7 +327,11 @@ static void dispatch(struct loop *loop, const struct io_uring_cqe *cqe)
     case ACCEPT:
         on_accept(loop, cqe);
         break;
-    default: /* SHUTDOWN, CLOSE: nothing depends on how they end */
+    case SHUTDOWN:
+        loop->connections[index].shutting = false;
+        close_when_idle(loop, index);
+        break;
+    default: /* CLOSE: nothing depends on how it ends */
         break;
     }
 }
