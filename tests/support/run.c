@@ -47,9 +47,9 @@ static void first_thread(void)
     must_be(pthread_join(thread, NULL), 0);
 }
 
-/* A worker of the kernel's: it belongs to the thread that had a ring, not to the ring, and the last
- * idle one may stay as long as that thread does. */
-static bool is_kernels(const char *task)
+/* A thread of the process that lives; and no worker of the kernel's, which belongs to the thread
+ * that had a ring, not to the ring: the last idle one may stay as long as that thread does. */
+static bool is_own(const char *task)
 {
     char path[64], name[32] = "";
     FILE *f;
@@ -59,9 +59,9 @@ static bool is_kernels(const char *task)
     if (f == NULL)
         return false; /* it has just ended */
     if (fgets(name, sizeof name, f) == NULL)
-        name[0] = '\0';
+        name[0] = '\0'; /* the same */
     fclose(f);
-    return strncmp(name, "iou-", 4) == 0;
+    return name[0] != '\0' && strncmp(name, "iou-", 4) != 0;
 }
 
 unsigned threads_alive(void)
@@ -74,7 +74,7 @@ unsigned threads_alive(void)
     dir = opendir("/proc/self/task");
     must(dir != NULL);
     while ((entry = readdir(dir)) != NULL)
-        n += entry->d_name[0] != '.' && !is_kernels(entry->d_name);
+        n += entry->d_name[0] != '.' && is_own(entry->d_name);
     closedir(dir);
     return n;
 }
@@ -162,9 +162,11 @@ unsigned threads_settled(unsigned expected)
 {
     uint64_t end = ouro_now_precise_ns() + 30 * SEC;
 
-    while (threads_alive() > expected && ouro_now_precise_ns() < end)
+    unsigned n = threads_alive();
+
+    for (; n > expected && ouro_now_precise_ns() < end; n = threads_alive())
         usleep(100);
-    return threads_alive();
+    return n;
 }
 
 int run_with(const struct ouro_options *options, ouro_task_fn *fn, void *arg)
