@@ -11,6 +11,7 @@
 #include <ouro/task.h>
 #include <ouro/timer.h>
 #include <ouro/runtime.h>
+#include <ouro/call.h>
 #include <ouro/poll.h>
 #include <ouro/promise.h>
 #include <ouro/net.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/quote.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ static const struct rule rules[] = {
     {FIELD(stack_bytes), false, 16 * KIB, 64 * MIB, 64 * KIB},
     {FIELD(large_stack_bytes), false, 16 * KIB, 64 * MIB, MIB},
     {FIELD(max_fibers), false, 1, 16777215, MIB},
+    {FIELD(lane_messages), false, 1, LANE_MESSAGES, LANE_MESSAGES},
     {FIELD(iowq_bounded), false, 1, 1024, 4},
     {FIELD(iowq_unbounded), false, 1, 1024, 4},
 };
@@ -128,6 +130,10 @@ static int check_others(const struct ouro_options *o, char *why, size_t why_byte
     if (o->shards > OURO_MAX_SHARDS) {
         snprintf(why, why_bytes, "options.shards = %u is out of its bounds 1 to %d", o->shards,
                  OURO_MAX_SHARDS);
+        return -EINVAL;
+    }
+    if (o->wake > OURO_WAKE_RING) {
+        snprintf(why, why_bytes, "options.wake = %u is no enum ouro_wake", o->wake);
         return -EINVAL;
     }
     if (strlen(o->thread_prefix) > 10) {

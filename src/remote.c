@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Running functions on other shards. */
+#include <ouro/call.h>
 #include "runtime.h"
 #include "async/promise.h"
 #include "shard/fiber.h"
@@ -105,106 +106,17 @@ int ouro_promise_complete_remote(struct ouro_promise *p, int result)
 
 /* --- on every shard -------------------------------------------------------------------------- */
 
-struct each;
-
-/* One shard's part. `go` travels there and back; `cancel` there and back. While it is there it is
- * that shard's. */
-struct part {
-    struct mesh_message go, cancel;
-    struct each *each;
-    unsigned shard;
-    ouro_fiber fiber; /* on its shard, while it runs */
-    struct ouro_each_result result;
-};
-
-struct each {
-    ouro_task_fn *fn;
-    void *arg;
-    const char *name;
-    unsigned caller, outstanding; /* messages that are not home */
-    struct ouro_future done;
-    struct part *part;
-};
-
-static void home(struct shard *s, struct part *p)
-{
-    if (--p->each->outstanding == 0)
-        future_complete(s, &p->each->done, 0);
-}
-
-static void receive_back(struct shard *s, struct mesh_message *message)
-{
-    home(s, container_of(message, struct part, go));
-}
-
-static void receive_cancelled(struct shard *s, struct mesh_message *message)
-{
-    home(s, container_of(message, struct part, cancel));
-}
-
-static void send_back(struct shard *s, struct part *p)
-{
-    p->fiber.id = 0;
-    p->go.receive = receive_back;
-    mesh_send(&s->mesh, p->each->caller, &p->go);
-}
-
-static int part_fiber(void *arg)
-{
-    struct part *p = arg;
-    int value = -ECANCELED;
-    bool aborted = ouro_cancelled();
-
-    if (!aborted)
-        value = p->each->fn(p->each->arg);
-    p->result.value = value;
-    p->result.how = aborted                                              ? OURO_END_ABORTED
-                    : (shard_self->current->flags & TASK_CANCELLED) != 0 ? OURO_END_CANCELLED
-                                                                         : OURO_END_RETURNED;
-    send_back(shard_self, p);
-    return value;
-}
-
-static void receive_go(struct shard *s, struct mesh_message *message)
-{
-    struct part *p = container_of(message, struct part, go);
-    struct ouro_spawn_options o = {.size = sizeof o, .name = p->each->name, .must_run = true};
-    int error = ouro_spawn_with(NULL, part_fiber, p, 0, &o, &p->fiber);
-
-    if (error == 0)
-        return;
-    p->result = (struct ouro_each_result){.value = error, .how = OURO_END_ABORTED};
-    send_back(s, p);
-}
-
-static void receive_cancel(struct shard *s, struct mesh_message *message)
-{
-    struct part *p = container_of(message, struct part, cancel);
-
-    if (p->fiber.id != 0)
-        ouro_fiber_cancel(p->fiber);
-    p->cancel.receive = receive_cancelled;
-    mesh_send(&s->mesh, p->each->caller, &p->cancel);
-}
-
-static void send_cancels(struct shard *s, struct each *e, unsigned n)
-{
-    e->outstanding += n;
-    for (unsigned i = 0; i < n; i++) {
-        e->part[i].cancel.receive = receive_cancel;
-        mesh_send(&s->mesh, i, &e->part[i].cancel);
-    }
-}
-
-static int collect(const struct each *e, unsigned n, struct ouro_each_result *results)
+static int collect(const struct ouro_call *calls, unsigned n, struct ouro_each_result *results)
 {
     int error = 0;
 
     for (unsigned i = 0; i < n; i++) {
+        int value = ouro_result(&calls[i].op.future);
+
         if (results != NULL)
-            results[i] = e->part[i].result;
-        if (error == 0 && e->part[i].result.value < 0)
-            error = e->part[i].result.value;
+            results[i] = (struct ouro_each_result){.value = value, .how = calls[i].how};
+        if (error == 0 && value < 0)
+            error = value;
     }
     return error;
 }
@@ -215,34 +127,24 @@ int ouro_on_each_shard(ouro_task_fn *fn, void *arg, const char *name,
     struct shard *s = shard_self;
     struct ouro_task *self = s != NULL ? fiber_running(s, "ouro_on_each_shard") : NULL;
     unsigned n = self != NULL ? s->mesh.mesh->n : 0;
-    struct each e = {.fn = fn, .arg = arg, .name = name != NULL ? name : "each", .outstanding = n};
-    bool cancelled = false;
+    struct ouro_future **futures;
+    struct ouro_call *calls;
     int error;
 
     if (self == NULL)
         return -OURO_ENOSHARD;
     if (fn == NULL)
         return -EINVAL;
-    e.caller = s->number;
-    e.part = calloc(n, sizeof *e.part);
-    if (e.part == NULL)
+    calls = calloc(n, sizeof *calls + sizeof *futures);
+    if (calls == NULL)
         return -ENOMEM;
-    future_init(&e.done, KIND_EVENT);
+    futures = (struct ouro_future **)(void *)(calls + n);
     for (unsigned i = 0; i < n; i++) {
-        e.part[i].each = &e;
-        e.part[i].shard = i;
-        e.part[i].go.receive = receive_go;
-        mesh_send(&s->mesh, i, &e.part[i].go);
+        ouro_call_task_start(&calls[i], i, fn, arg, 0, name != NULL ? name : "each");
+        futures[i] = &calls[i].op.future;
     }
-    while (e.done.state != OURO_DONE) {
-        if (!cancelled && task_cancelled(self)) {
-            cancelled = true;
-            send_cancels(s, &e, n);
-        }
-        e.done.waiter = self;
-        fiber_wait(s, self);
-    }
-    error = collect(&e, n, results);
-    free(e.part);
+    (void)ouro_await_all(futures, n, OURO_FOREVER); /* when cancelled, so are they, to their ends */
+    error = collect(calls, n, results);
+    free(calls);
     return error;
 }

@@ -3,6 +3,7 @@
 #include "runtime.h"
 #include "shard/fiber.h"
 #include "shard/stack_fault.h"
+#include "shard/wake_trial.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -196,7 +197,7 @@ static void worker_loop(struct worker *w)
             break;
         shard_submit(w->shard, true);
     }
-    mesh_flush(&w->shard->mesh);
+    mesh_flush(&w->shard->mesh, w->shard);
     check(!mesh_outbox_full(&w->shard->mesh)); /* [RUN-3] */
 }
 
@@ -323,6 +324,18 @@ static int refuse_mesh(int error, unsigned n)
     return error;
 }
 
+static enum mesh_wake choose_wake(const struct runtime *rt)
+{
+    struct wake_trial trial;
+
+    if (rt->options.wake != OURO_WAKE_TRIED)
+        return rt->options.wake == OURO_WAKE_RING ? WAKE_RING : WAKE_EVENTFD;
+    if (rt->n == 1)
+        return WAKE_EVENTFD; /* there are only foreign threads, which have no ring */
+    wake_trial(&trial, rt->cpu[0], rt->cpu[1]);
+    return trial.better;
+}
+
 static int runtime_init(struct runtime *rt, const struct ouro_options *options)
 {
     int n = options_take(&rt->options, options, start_error, sizeof start_error);
@@ -337,11 +350,12 @@ static int runtime_init(struct runtime *rt, const struct ouro_options *options)
         return refuse(-ENOMEM, "not enough memory for the runtime");
     for (unsigned i = 0; i < rt->n; i++)
         rt->workers[i] = (struct worker){.runtime = rt, .number = i, .node = -ENODATA};
-    n = mesh_init(&rt->mesh, rt->n);
+    n = mesh_init(&rt->mesh, rt->n, rt->options.lane_messages);
     if (n != 0) {
         free(rt->workers);
         return refuse_mesh(n, rt->n);
     }
+    rt->mesh.wake = choose_wake(rt);
     pthread_mutex_init(&rt->lock, NULL);
     pthread_cond_init(&rt->changed, NULL);
     stop_init(rt);

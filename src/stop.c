@@ -45,6 +45,7 @@ static void receive_stop(struct shard *s, struct mesh_message *message)
     if (w->phase != RUNNING)
         return;
     enter_phase(w, DRAINING);
+    s->mesh.by_eventfd = true; /* rings will be closed; see stop_step() */
     set_deadline(w, w->runtime->options.drain_deadline_ns);
     scope_cancel(s, &s->root);
 }
@@ -266,7 +267,7 @@ void stop_step(struct worker *w)
         leftovers_close(s, !w->runtime->options.quiet);
     }
     if (w->phase == CLOSING && shard_quiet(s) && open_slots(s) == 0 && s->ready == NULL &&
-        !mesh_outbox_full(&s->mesh)) /* [RUN-3] */
+        !mesh_outbox_full(&s->mesh) && ring_all_submitted(&s->ring)) /* [RUN-3] */
         announce(w);
     else if ((w->phase == DRAINING || w->phase == CLOSING) && late)
         give_up(w);

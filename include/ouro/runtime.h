@@ -13,6 +13,13 @@ OURO_BEGIN_DECLS
 /* A set of signals: bits of these, or-ed. */
 #define OURO_SIGNAL_BIT(n) (UINT64_C(1) << ((n)-1))
 
+/* How shards wake each other. */
+enum ouro_wake {
+    OURO_WAKE_TRIED = 0,   /* both are tried for about 2 ms at start, and the faster one is taken */
+    OURO_WAKE_EVENTFD = 1, /* a write to an eventfd that the sleeper's ring watches */
+    OURO_WAKE_RING = 2,    /* a message from ring to ring, submitted with what the sender submits */
+};
+
 /* Zero means the default, so that `struct ouro_options o = {.size = sizeof o};` is a valid start.
  * Copied and checked before use; what is out of its bounds is an error that names the field. */
 struct ouro_options {
@@ -63,6 +70,8 @@ struct ouro_options {
     uint32_t iowq_unbounded; /* most for the rest. Default 4 */
     uint64_t signals; /* OURO_SIGNAL_BIT()s of what tasks will wait for besides SIGINT and SIGTERM:
                          blocked before the first thread starts */
+    uint32_t lane_messages; /* from one shard to another, under way at once. Default 256; 1 … 256 */
+    unsigned wake;          /* enum ouro_wake */
     const char *thread_prefix; /* threads are PREFIX-0 …; Default "ouro"; at most 10 characters */
     unsigned ring_flags_off; /* io_uring set-up flags not to ask for (IORING_SETUP_*): for tests and
                                 comparisons */

@@ -15,9 +15,9 @@ _Static_assert(2 * SLOTS_MOST <= HANDLE_SLOTS, "a handle has room for every slot
 
 /* --- between threads ------------------------------------------------------------------------- */
 
-/* Messages of one ordered pair of shards: 256 × 8 bytes of pointers, half a page, come in one turn
- * of 500 µs at 500,000 a second. 256 × 256 lanes are 143 MiB of address space and as many pages as
- * pairs that talk. */
+/* Messages of one ordered pair of shards: 256 cells of one cache line, 16 KiB, are a turn's worth
+ * at 500,000 a second. 256 × 256 lanes are 1 GiB of address space, and as many pages as pairs that
+ * talk touch. */
 #define LANE_MESSAGES 256u
 
 /* Messages of threads that are no shard: 4096, at 100 ns each, are less than one slice. */

@@ -297,6 +297,7 @@ static const char *const op_names[] = {
     [IORING_OP_SOCKET] = "socket",
     [IORING_OP_URING_CMD] = "command",
     [IORING_OP_BIND] = "bind",
+    [IORING_OP_MSG_RING] = "wake",
     [IORING_OP_SEND_ZC] = "send_zc",
     [IORING_OP_FIXED_FD_INSTALL] = "install",
 };

@@ -13,7 +13,7 @@ static const uint8_t calls[] = {
     IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_RING_FDS,         IORING_UNREGISTER_RING_FDS,
 };
 
-#define SQE_FLAGS (IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_ASYNC)
+#define SQE_FLAGS (IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_ASYNC | IOSQE_CQE_SKIP_SUCCESS)
 
 static unsigned rules(struct io_uring_restriction *r)
 {

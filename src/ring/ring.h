@@ -91,6 +91,12 @@ static inline struct io_uring_sqe *ring_sqe(struct ring *r)
     return sqe;
 }
 
+/* True when the kernel has everything: no message to another ring is on its way. */
+static inline bool ring_all_submitted(const struct ring *r)
+{
+    return r->u.sq.sqe_tail == r->u.sq.sqe_head && r->backlog.count == 0;
+}
+
 /* True when a call into the kernel has something to do besides waiting. */
 static inline bool ring_has_work(const struct ring *r)
 {

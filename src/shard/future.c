@@ -2,6 +2,7 @@
 /* What futures are, and how each kind is cancelled. */
 #include "shard/op.h"
 
+#include <ouro/call.h>
 #include <ouro/poll.h>
 #include <ouro/promise.h>
 #include <ouro/timer.h>
@@ -115,6 +116,9 @@ void future_cancel(struct shard *s, struct ouro_future *f)
     case KIND_RELEASED:
         future_cancel(s, &container_of(f, struct ouro_send_zc, released)->op.future);
         break;
+    case KIND_REMOTE:
+        remote_cancel(s, container_of(op, struct ouro_call, op));
+        break;
     case KIND_EVENT:
         break;
     default:
@@ -154,6 +158,8 @@ const char *future_name(const struct ouro_future *f)
         return "scope";
     case KIND_SIGNAL:
         return "signal";
+    case KIND_REMOTE:
+        return "call to another shard";
     case KIND_PROMISE:
         return "promise";
     case KIND_POLL:

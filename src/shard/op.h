@@ -24,6 +24,8 @@ enum op_internal {
     INTERNAL_CANCEL = 0, /* the answer to a cancellation: nothing to do */
     INTERNAL_BELL = 1,
     INTERNAL_CLOSE = 2,  /* of a descriptor nobody waits for; payload: its slot */
+    INTERNAL_RUNG = 4,   /* another shard's message: nothing to do but wake */
+    INTERNAL_WAKE = 5,   /* such a message failed; payload: whom it was for */
     INTERNAL_ANSWER = 3, /* to the cancellation of the operation whose user_data is the payload */
 };
 

@@ -19,6 +19,18 @@ void reap_arm_bell(struct shard *s)
     s->bell_armed = true;
 }
 
+bool mesh_ring_message(struct shard *s, unsigned to, int ring_fd)
+{
+    struct io_uring_sqe *sqe = ring_sqe(&s->ring);
+
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_msg_ring(sqe, ring_fd, 0, op_internal_data(INTERNAL_RUNG, 0), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = op_internal_data(INTERNAL_WAKE, to);
+    return true;
+}
+
 /* An interrupted system call: also the codes by which the kernel would restart one (512 and on),
  * which some operations let out of a worker thread. */
 static inline bool interrupted(int result)
@@ -136,6 +148,10 @@ static void internal(struct shard *s, const struct io_uring_cqe *cqe)
     case INTERNAL_BELL:
         if ((cqe->flags & IORING_CQE_F_MORE) == 0)
             s->bell_armed = false;
+        break;
+    case INTERNAL_WAKE:
+        if (cqe->res < 0)
+            mesh_ring_again(&s->mesh, (unsigned)(cqe->user_data >> 8));
         break;
     case INTERNAL_ANSWER:
         answer(s, cqe->user_data >> 8, cqe->res);

@@ -122,6 +122,8 @@ static int init_parts(struct shard *s, struct mesh *mesh, char *why, size_t why_
         error = init_stacks(s);
     if (error == 0)
         error = mesh_end_init(&s->mesh, mesh, s->number);
+    if (error == 0)
+        mesh->bells[s->number].ring_fd = s->ring.u.ring_fd;
     if (error != 0)
         return error;
     error = init_pools(s);
@@ -176,8 +178,7 @@ void shard_destroy(struct shard *s)
     if (s->ring.kernel != NULL && s->pools[0].br != NULL && quiet)
         pool_destroy(&s->pools[0], &s->ring);
     ring_destroy(&s->ring);
-    if (s->mesh.outbox != NULL)
-        mesh_end_destroy(&s->mesh);
+    mesh_end_destroy(&s->mesh);
     slots_destroy(&s->slots);
     fibers_destroy(s);
     free(s->stack_use);

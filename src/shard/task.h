@@ -39,6 +39,7 @@ enum future_kind {
     KIND_RAW = 11,      /* one completion, and no other if it can be helped */
     KIND_PROMISE = 12,  /* the wait for a promise: it is given up, the promise stays */
     KIND_POLL = 13,     /* readiness, many times */
+    KIND_REMOTE = 14,   /* a call on another shard: its answer always comes */
 };
 
 /* What every call of several steps begins with. */
@@ -187,7 +188,7 @@ static inline __attribute__((always_inline)) bool op_intact(const struct ouro_op
                                                             struct ouro_op *const *link)
 {
     return op->pprev == link && op->future.state != OURO_IDLE && op->future.state <= OURO_DONE &&
-           op->future.kind >= KIND_OP && op->future.kind <= KIND_POLL;
+           op->future.kind >= KIND_OP && op->future.kind <= KIND_REMOTE;
 }
 
 /* What a task leaves behind, the newest first. Inline: a call from here would grow over the frames
@@ -317,6 +318,10 @@ void call_end(struct ouro_task *task, int result);
 
 /* Makes the running task wait for `t`. */
 int join_on(struct shard *s, struct ouro_join *j, struct ouro_task *t, const void *place);
+
+/* Asks the target to cancel what a call runs there. */
+struct ouro_call;
+void remote_cancel(struct shard *s, struct ouro_call *c);
 
 /* Puts a wait at the end of its promise's list, and takes it out. */
 struct ouro_promise_wait;

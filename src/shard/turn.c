@@ -60,8 +60,8 @@ static void run(struct shard *s)
 
 static bool anything_to_do(struct shard *s)
 {
-    return s->ready != NULL || ring_cq_ready(&s->ring) || mesh_outbox_pending(&s->mesh) ||
-           pool_wanted(&s->pools[0]) || pool_wanted(&s->pools[1]);
+    return s->ready != NULL || ring_cq_ready(&s->ring) || pool_wanted(&s->pools[0]) ||
+           pool_wanted(&s->pools[1]);
 }
 
 /* Looks for work for a bounded time before sleeping, but not past the next timer. The SQEs of this
@@ -79,7 +79,7 @@ static bool spin(struct shard *s)
     do {
         if (ring_has_work(&s->ring)) /* also what the kernel holds until it is entered */
             ring_enter(&s->ring, 0);
-        if (ring_cq_ready(&s->ring) || mesh_receive(&s->mesh, s) != 0)
+        if (ring_cq_ready(&s->ring) || mesh_receive(&s->mesh, s) != 0 || mesh_room(&s->mesh))
             return true;
         cpu_relax();
     } while (clock_now_ns() < end);
@@ -119,7 +119,7 @@ void shard_submit(struct shard *s, bool may_wait)
     if (s->counters.turns % AUDIT_TURNS == 0)
         shard_audit(s);
 #endif
-    mesh_flush(&s->mesh);
+    mesh_flush(&s->mesh, s);
     recv_sources_unpark(s);
     pool_publish(&s->pools[0]);
     pool_publish(&s->pools[1]);

@@ -78,7 +78,7 @@ static struct trace run(enum echo_form form, const struct late_options *late)
     char why[256];
 
     must_be(options_take(&o, &small, why, sizeof why), 0);
-    must_be(mesh_init(&mesh, 1), 0);
+    must_be(mesh_init(&mesh, 1, LANE_MESSAGES), 0);
     late_begin(&kernel_fake, late);
     kernel_default = &kernel_late;
     must_be(

@@ -73,6 +73,13 @@ static int never(void *arg)
     abort();
 }
 
+static void never_reduce(void *sum, const void *part)
+{
+    (void)sum;
+    (void)part;
+    abort();
+}
+
 static void never_resume(struct ouro_task *task)
 {
     (void)task;

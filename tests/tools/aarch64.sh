@@ -12,7 +12,7 @@ command -v "$cc" >/dev/null && [ -n "$emulator" ] || exit 77
 [ "${OURO_SANITIZE:-none}" = none ] || exit 77
 
 # Not those that measure or limit memory or ask for guards: those are the emulator's there.
-tests=(context_switch context_unwind spsc stack_high_water wheel wheel_levels
+tests=(context_switch context_unwind lane stack_high_water wheel wheel_levels
     wheel_model wheel_wakes addr_value addr_parse addr_hash parse_values parse_cpulist version)
 work=$(mktemp -d "${TMPDIR:-/tmp}/ouro-aarch64-XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
