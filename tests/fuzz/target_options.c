@@ -8,14 +8,14 @@
 
 static const char *const fields[] = {
 #define NAME(f) "options." #f
-    NAME(size),          NAME(cpus),          NAME(shards),
-    NAME(signals),       NAME(thread_prefix), NAME(run_budget_ns),
-    NAME(spin_ns),       NAME(cq_entries),    NAME(drain_deadline_ns),
-    NAME(sq_entries),    NAME(buffer_bytes),  NAME(descriptors),
-    NAME(buffers),       NAME(buffers_max),   NAME(large_buffer_bytes),
-    NAME(stack_bytes),   NAME(large_buffers), NAME(large_stack_bytes),
-    NAME(max_fibers),    NAME(iowq_bounded),  NAME(large_buffers_max),
-    NAME(iowq_unbounded)};
+    NAME(size),           NAME(cpus),          NAME(shards),
+    NAME(signals),        NAME(thread_prefix), NAME(run_budget_ns),
+    NAME(spin_ns),        NAME(cq_entries),    NAME(drain_deadline_ns),
+    NAME(sq_entries),     NAME(buffer_bytes),  NAME(descriptors),
+    NAME(buffers),        NAME(buffers_max),   NAME(large_buffer_bytes),
+    NAME(stack_bytes),    NAME(large_buffers), NAME(large_stack_bytes),
+    NAME(max_fibers),     NAME(iowq_bounded),  NAME(large_buffers_max),
+    NAME(iowq_unbounded), NAME(lane_messages), NAME(wake)};
 
 static void refused(const char *why, size_t room)
 {
