@@ -17,7 +17,9 @@ static bool direct(const struct shard *s)
 /* What its parts say, whenever nobody works on it. */
 static void assert_state(const struct accept_source *a)
 {
-    check((a->ready.state == OURO_DONE) == (a->queued != 0 || a->error != 0)); /* [ACCEPT-1] */
+    /* [ACCEPT-1], until a close tells whoever still waits. */
+    check(a->slot->closing ||
+          (a->ready.state == OURO_DONE) == (a->queued != 0 || a->error != 0)); /* [ACCEPT-1] */
     check(a->armed || a->stopped || a->paused || a->error != 0 ||
           wheel_node_pending(&a->pause.node) || a->task.state == OURO_TASK_READY); /* [ACCEPT-3] */
     check(a->armed == (a->op.pprev != NULL));
