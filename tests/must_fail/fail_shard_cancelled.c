@@ -22,6 +22,7 @@ int main(void)
 {
     struct ouro_options o = {.size = sizeof o, .shards = 2, .oversubscribe = true};
 
+    o.wake = OURO_WAKE_EVENTFD; /* written, which is a cancellation point */
     (void)!ouro_run(&o, main_fn, NULL, NULL);
     return 0; /* alive: that is the failure */
 }
