@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A function returns while the kernel has its buffer; the operation lies elsewhere. Found at the
  * next wait, where the sanitizer knows what was lent. */
-/* expect: ^ouro: task 'main' on shard 0 left a block with '(recv|an operation)' pending in it, started at */
+/* expect: ^ouro: task 'main' on shard 0 left a block with '(recv|an operation)' pending in it */
 #include "base/poison.h"
 #include "support/net_support.h"
 
